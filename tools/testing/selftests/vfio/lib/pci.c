@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* PCI devices as sysfs shows them. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "pci.h"
+
+#define PCI_DEVICES	"/sys/bus/pci/devices/"
+
+int sysfs_write(const char *path, const char *text)
+{
+	size_t len = strlen(text);
+	int fd, rc = 0;
+
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, len) != (ssize_t)len)
+		rc = -errno;
+	close(fd);
+	return rc;
+}
+
+int sysfs_read(const char *path, char *text, size_t len)
+{
+	ssize_t n;
+	int fd;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = read(fd, text, len - 1);
+	if (n < 0)
+		n = -errno;
+	close(fd);
+	if (n < 0)
+		return n;
+	text[n] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	return 0;
+}
+
+static void pci_path(char *path, const char *bdf, const char *leaf)
+{
+	snprintf(path, PCI_PATH_MAX, PCI_DEVICES "%s/%s", bdf, leaf);
+}
+
+int pci_present(const char *bdf)
+{
+	char path[PCI_PATH_MAX];
+
+	pci_path(path, bdf, "vendor");
+	return access(path, F_OK) ? -errno : 0;
+}
+
+/* The last part of what a sysfs link points to. */
+static int pci_link_name(const char *bdf, const char *link, char *name,
+			 size_t len)
+{
+	char path[PCI_PATH_MAX], target[PCI_PATH_MAX];
+	const char *base;
+	ssize_t n;
+
+	pci_path(path, bdf, link);
+	n = readlink(path, target, sizeof(target) - 1);
+	if (n < 0)
+		return -errno;
+	target[n] = '\0';
+	base = strrchr(target, '/');
+	snprintf(name, len, "%s", base ? base + 1 : target);
+	return 0;
+}
+
+int pci_driver(const char *bdf, char *name, size_t len)
+{
+	int rc;
+
+	rc = pci_present(bdf);
+	if (rc)
+		return rc;
+	rc = pci_link_name(bdf, "driver", name, len);
+	return rc == -ENOENT ? -ENODEV : rc;
+}
+
+int pci_group(const char *bdf)
+{
+	char name[32];
+	int rc;
+
+	rc = pci_link_name(bdf, "iommu_group", name, sizeof(name));
+	return rc ? rc : atoi(name);
+}
+
+int pci_attr(const char *bdf, const char *name, uint32_t *value)
+{
+	char path[PCI_PATH_MAX], text[32];
+	int rc;
+
+	pci_path(path, bdf, name);
+	rc = sysfs_read(path, text, sizeof(text));
+	if (!rc)
+		*value = strtoul(text, NULL, 0);
+	return rc;
+}
+
+static int pci_release(const char *bdf)
+{
+	char path[PCI_PATH_MAX], driver[64];
+	int rc;
+
+	rc = pci_driver(bdf, driver, sizeof(driver));
+	if (rc)
+		return rc == -ENODEV ? 0 : rc;
+	pci_path(path, bdf, "driver/unbind");
+	return sysfs_write(path, bdf);
+}
+
+int pci_bind_driver(const char *bdf, const char *driver)
+{
+	char path[PCI_PATH_MAX], now[64];
+	int rc;
+
+	rc = pci_driver(bdf, now, sizeof(now));
+	if (rc && rc != -ENODEV)
+		return rc;
+	if (!rc && !strcmp(now, driver))
+		return 0;
+
+	pci_path(path, bdf, "driver_override");
+	rc = sysfs_write(path, driver);
+	if (rc)
+		return rc;
+	rc = pci_release(bdf);
+	if (rc)
+		return rc;
+	rc = sysfs_write("/sys/bus/pci/drivers_probe", bdf);
+	if (rc)
+		return rc;
+	rc = pci_driver(bdf, now, sizeof(now));
+	return rc || strcmp(now, driver) ? -EIO : 0;
+}
+
+int pci_unbind_driver(const char *bdf)
+{
+	char path[PCI_PATH_MAX];
+	int rc;
+
+	pci_path(path, bdf, "driver_override");
+	rc = sysfs_write(path, "\n");
+	return rc ? rc : pci_release(bdf);
+}

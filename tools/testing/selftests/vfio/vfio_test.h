@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the VFIO tests share.  The guest's init says in the environment which
+ * IOMMU the machine has and which devices may be used:
+ *
+ *   IOMMU             vtd, amd, virtio or none
+ *   EDU0, EDU1        edu devices, each in a group of its own
+ *   EDU_MF0, EDU_MF1  two functions of an edu, in one group
+ *   NVME0             a disk, whose sha256 is NVME0_SHA256
+ *   E1000E0           a network card
+ *
+ * Devices are named by PCI address.  An empty variable says that the machine
+ * cannot have the device, and the test is skipped; one that is not set at all
+ * is a mistake of who runs the test, and fails it.
+ */
+#ifndef VFIO_TEST_H
+#define VFIO_TEST_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "../kselftest_harness.h"
+#include "edu.h"
+#include "iommu.h"
+#include "klog.h"
+#include "pci.h"
+#include "vfio.h"
+
+#define PAGE		4096UL
+#define HUGE		(2UL << 20)
+
+/* Skips are final: the harness would go on after a skip in a setup. */
+#define SKIP_TEST(fmt, ...) SKIP(_exit(255), fmt, ##__VA_ARGS__)
+
+/* virtio-iommu does not isolate MSIs, so that BIND has to be told to go on. */
+#define UNSAFE_INTERRUPTS \
+	"/sys/module/iommufd/parameters/allow_unsafe_interrupts"
+#define UNSAFE_INTERRUPTS_TYPE1 \
+	"/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts"
+
+#define REQUIRE_ENV(name)	require_env(_metadata, name)
+#define REQUIRE_DEVICE(name)	require_device(_metadata, name)
+#define REQUIRE_IOMMU()		require_iommu(_metadata)
+
+static inline const char *require_env(struct __test_metadata *_metadata,
+				      const char *name)
+{
+	const char *value = getenv(name);
+
+	ASSERT_NE(NULL, value)
+		TH_LOG("%s is not set, see vfio_test.h", name);
+	if (!*value)
+		SKIP_TEST("%s: this machine has no %s", _metadata->name, name);
+	return value;
+}
+
+/* A device of the environment, on vfio-pci. */
+static inline const char *require_device(struct __test_metadata *_metadata,
+					 const char *name)
+{
+	const char *bdf = require_env(_metadata, name);
+
+	ASSERT_EQ(0, pci_bind_driver(bdf, "vfio-pci"))
+		TH_LOG("%s does not go to vfio-pci", bdf);
+	return bdf;
+}
+
+static inline bool iommu_is(const char *kind)
+{
+	const char *iommu = getenv("IOMMU");
+
+	return iommu && !strcmp(iommu, kind);
+}
+
+/* For tests that do not apply to a machine without IOMMU. */
+static inline void require_iommu(struct __test_metadata *_metadata)
+{
+	require_env(_metadata, "IOMMU");
+	if (iommu_is("none"))
+		SKIP_TEST("%s: this machine has no IOMMU", _metadata->name);
+	if (!iommu_is("virtio"))
+		return;
+	ASSERT_EQ(0, sysfs_write(UNSAFE_INTERRUPTS, "Y"));
+	ASSERT_EQ(0, sysfs_write(UNSAFE_INTERRUPTS_TYPE1, "Y"));
+}
+
+/* Zeroed, page aligned memory, or NULL. */
+static inline void *alloc_memory(size_t size)
+{
+	void *mem = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return mem == MAP_FAILED ? NULL : mem;
+}
+
+/* Bytes that differ from those of any other @seed. */
+static inline void fill(void *mem, size_t len, unsigned int seed)
+{
+	unsigned char *byte = mem;
+
+	seed ^= 0x9e3779b9;
+	while (len--) {
+		seed = seed * 1103515245 + 12345;
+		*byte++ = seed >> 16;
+	}
+}
+
+#endif
