@@ -1,0 +1,715 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Bound devices and their groups.
+ *
+ * A driver binds a device to the /dev/iommu file of the user who drives it.
+ * What the IOMMU can tell apart is the iommu_group, so all that touches the
+ * IOMMU is done for the group: its first bound device claims the group's DMA
+ * from the kernel, its first attached device attaches it to a domain, and all
+ * devices of a group share one HWPT.
+ *
+ * A bound device keeps the file open, so the context cannot go while there is
+ * one.
+ *
+ * Locks: groups_lock of the context guards which groups there are and who is
+ * bound to them.  The lock of a group guards what it is attached to; within it
+ * come the domains_rwsem of one IOAS, or of two in the order of their ids.
+ * Pages are faulted in before either is taken.
+ */
+#include <linux/device.h>
+#include <linux/err.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/iommu.h>
+#include <linux/iommufd.h>
+#include <linux/irqdomain.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+
+#include "hwpt.h"
+#include "pages.h"
+
+static bool allow_unsafe_interrupts;
+module_param(allow_unsafe_interrupts, bool, 0644);
+MODULE_PARM_DESC(allow_unsafe_interrupts,
+		 "Bind devices although the platform does not isolate their interrupts: a user of such a device can raise any interrupt of the host");
+
+/**
+ * struct iommufd_group - an iommu_group with devices bound to a context
+ * @item: on the context's groups
+ * @group: the iommu_group, a reference
+ * @bound: number of bound devices; guarded by the context's groups_lock
+ * @lock: guards all that follows, and @attached of the devices
+ * @attached: number of attached devices
+ * @msi_base: I/O address of the platform's window for MSIs, PHYS_ADDR_MAX if it
+ *	has none; known once the group was attached
+ * @hwpt: what the group is attached to while @attached is not 0; held
+ */
+struct iommufd_group {
+	struct list_head item;
+	struct iommu_group *group;
+	unsigned int bound;
+
+	struct mutex lock; /* innermost of device.c */
+	unsigned int attached;
+	phys_addr_t msi_base;
+	struct iommufd_hwpt *hwpt;
+};
+
+/**
+ * struct iommufd_device - a device bound to a context
+ * @obj: its id; the driver that bound it is a long-term user
+ * @ictx: the context
+ * @dev: the device; the driver that bound it keeps it
+ * @igroup: its group
+ * @attached: counts in the group's @attached; guarded by the group's lock
+ */
+struct iommufd_device {
+	struct iommufd_object obj;
+	struct iommufd_ctx *ictx;
+	struct device *dev;
+	struct iommufd_group *igroup;
+	bool attached;
+};
+
+/* ---- binding ---- */
+
+static struct iommufd_group *find_group(struct iommufd_ctx *ictx,
+					struct iommu_group *group)
+{
+	struct iommufd_group *igroup;
+
+	lockdep_assert_held(&ictx->groups_lock);
+
+	list_for_each_entry(igroup, &ictx->groups, item)
+		if (igroup->group == group)
+			return igroup;
+	return NULL;
+}
+
+static struct iommufd_group *add_group(struct iommufd_ctx *ictx,
+				       struct iommu_group *group)
+{
+	struct iommufd_group *igroup;
+	int ret;
+
+	lockdep_assert_held(&ictx->groups_lock);
+
+	igroup = kzalloc(sizeof(*igroup), GFP_KERNEL_ACCOUNT);
+	if (!igroup)
+		return ERR_PTR(-ENOMEM);
+	ret = iommu_group_claim_dma_owner(group, igroup);
+	if (ret) {
+		kfree(igroup);
+		return ERR_PTR(ret);
+	}
+	mutex_init(&igroup->lock);
+	igroup->group = iommu_group_ref_get(group);
+	list_add(&igroup->item, &ictx->groups);
+	return igroup;
+}
+
+/* Adds a device to its group, which begins with it. */
+static struct iommufd_group *join_group(struct iommufd_ctx *ictx,
+					struct iommu_group *group)
+{
+	struct iommufd_group *igroup;
+
+	mutex_lock(&ictx->groups_lock);
+	igroup = find_group(ictx, group);
+	if (!igroup)
+		igroup = add_group(ictx, group);
+	if (!IS_ERR(igroup))
+		igroup->bound++;
+	mutex_unlock(&ictx->groups_lock);
+	return igroup;
+}
+
+static void leave_group(struct iommufd_ctx *ictx, struct iommufd_group *igroup)
+{
+	mutex_lock(&ictx->groups_lock);
+	if (!--igroup->bound) {
+		list_del(&igroup->item);
+		iommu_group_release_dma_owner(igroup->group);
+		iommu_group_put(igroup->group);
+		mutex_destroy(&igroup->lock);
+		kfree(igroup);
+	}
+	mutex_unlock(&ictx->groups_lock);
+}
+
+static void idev_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+{
+	struct iommufd_device *idev =
+		container_of(obj, struct iommufd_device, obj);
+
+	leave_group(ictx, idev->igroup);
+}
+
+static struct iommufd_object_type iommufd_device_type = {
+	.name = "iommufd_device",
+	.destroy = idev_destroy,
+};
+
+static int lacks_intr_remap(struct device *dev, void *unused)
+{
+	return !device_iommu_capable(dev, IOMMU_CAP_INTR_REMAP);
+}
+
+/*
+ * A device writes MSIs as DMA: without remapping it can raise any interrupt of
+ * the host.
+ */
+static bool interrupts_isolated(struct iommu_group *group)
+{
+	return irq_domain_check_msi_remap() ||
+	       !iommu_group_for_each_dev(group, NULL, lacks_intr_remap) ||
+	       allow_unsafe_interrupts;
+}
+
+static struct iommufd_device *bind_group(struct iommufd_ctx *ictx,
+					 struct device *dev,
+					 struct iommu_group *group)
+{
+	struct iommufd_device *idev;
+	struct iommufd_group *igroup;
+
+	/* Every mapping is IOMMU_CACHE. */
+	if (!device_iommu_capable(dev, IOMMU_CAP_CACHE_COHERENCY))
+		return ERR_PTR(-EINVAL);
+	if (!interrupts_isolated(group))
+		return ERR_PTR(-EPERM);
+
+	idev = iommufd_object_alloc(ictx, struct iommufd_device,
+				    &iommufd_device_type);
+	if (IS_ERR(idev))
+		return idev;
+	igroup = join_group(ictx, group);
+	if (IS_ERR(igroup)) {
+		iommufd_object_abort(ictx, &idev->obj);
+		return ERR_CAST(igroup);
+	}
+	idev->ictx = ictx;
+	idev->dev = dev;
+	idev->igroup = igroup;
+	get_file(ictx->file);
+
+	/* The driver is a user: see iommufd_device_unbind(). */
+	iommufd_object_tryhold(&idev->obj);
+	iommufd_object_publish(ictx, &idev->obj);
+	return idev;
+}
+
+/**
+ * iommufd_device_bind() - give a device to the user of a /dev/iommu file
+ * @file: an open file
+ * @dev: the device, bound to a driver that does no DMA of its own; not bound
+ *	to an iommufd by this driver already
+ * @id: set to the device's id in that context
+ *
+ * From here on the kernel does no DMA with the device or any other of its
+ * group, and the device can reach nothing until it is attached.
+ *
+ * Context: process context, may sleep.
+ * Return: a handle that keeps @file, to be given back with
+ * iommufd_device_unbind(); or ERR_PTR():
+ *
+ * * -EBADFD - @file is not a /dev/iommu
+ * * -ENODEV - the device has no iommu_group
+ * * -EINVAL - DMA of the device is not cache coherent
+ * * -EPERM - its interrupts are not isolated; or a kernel driver, VFIO
+ *   container or another iommufd owns its group
+ * * -EBUSY - the group is not in its default domain
+ * * -ENOMEM
+ */
+struct iommufd_device *iommufd_device_bind(struct file *file,
+					   struct device *dev, u32 *id)
+{
+	struct iommufd_ctx *ictx = iommufd_ctx_from_file(file);
+	struct iommufd_device *idev;
+	struct iommu_group *group;
+
+	if (!ictx)
+		return ERR_PTR(-EBADFD);
+	group = iommu_group_get(dev);
+	if (!group)
+		return ERR_PTR(-ENODEV);
+	idev = bind_group(ictx, dev, group);
+	iommu_group_put(group);
+	if (!IS_ERR(idev))
+		*id = idev->obj.id;
+	return idev;
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_device_bind, IOMMUFD);
+
+/**
+ * iommufd_device_unbind() - take a device back from its user
+ * @idev: the handle; detached first if need be, and gone afterwards
+ *
+ * Context: process context, may sleep; no lock that the IOMMU driver, or a
+ * call on the context's objects, may take.  Cannot fail.
+ */
+void iommufd_device_unbind(struct iommufd_device *idev)
+{
+	struct file *file = idev->ictx->file;
+
+	iommufd_device_detach(idev);
+	WARN_ON(!iommufd_object_unhold_destroy(idev->ictx, &idev->obj));
+	fput(file);
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_device_unbind, IOMMUFD);
+
+/**
+ * iommufd_device_file() - the /dev/iommu file a device is bound to
+ * @idev: the device
+ *
+ * Return: the file, borrowed: valid until @idev is unbound.
+ */
+struct file *iommufd_device_file(struct iommufd_device *idev)
+{
+	return idev->ictx->file;
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_device_file, IOMMUFD);
+
+/**
+ * iommufd_device_id() - the id of a bound device
+ * @idev: the device
+ *
+ * Return: its id in the context it is bound to.
+ */
+u32 iommufd_device_id(struct iommufd_device *idev)
+{
+	return idev->obj.id;
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_device_id, IOMMUFD);
+
+/* ---- attaching ---- */
+
+/**
+ * struct attach_target - what the user named to be attached to
+ * @obj: an IOAS or a HWPT; held
+ * @ioas: the IOAS
+ * @hwpt: the HWPT, or NULL for any of @ioas
+ */
+struct attach_target {
+	struct iommufd_object *obj;
+	struct iommufd_ioas *ioas;
+	struct iommufd_hwpt *hwpt;
+};
+
+static int get_target(struct iommufd_ctx *ictx, u32 pt_id,
+		      struct attach_target *target)
+{
+	struct iommufd_object *obj;
+
+	obj = iommufd_object_get_held(ictx, pt_id, NULL);
+	if (IS_ERR(obj))
+		return PTR_ERR(obj);
+	target->obj = obj;
+	target->hwpt = NULL;
+	if (obj->type == &iommufd_ioas_type) {
+		target->ioas = container_of(obj, struct iommufd_ioas, obj);
+		return 0;
+	}
+	if (obj->type == &iommufd_hwpt_type) {
+		target->hwpt = container_of(obj, struct iommufd_hwpt, obj);
+		target->ioas = target->hwpt->ioas;
+		return 0;
+	}
+	iommufd_object_unhold(obj);
+	return -EINVAL;
+}
+
+/* A HWPT goes with its last user, and that may be us. */
+static void put_hwpt(struct iommufd_ctx *ictx, struct iommufd_hwpt *hwpt)
+{
+	iommufd_object_unhold_destroy(ictx, &hwpt->obj);
+}
+
+static void put_target(struct iommufd_ctx *ictx, struct attach_target *target)
+{
+	if (target->hwpt)
+		put_hwpt(ictx, target->hwpt);
+	else
+		iommufd_object_unhold(target->obj);
+}
+
+static bool target_is(struct attach_target *target, struct iommufd_hwpt *hwpt)
+{
+	return target->hwpt ? target->hwpt == hwpt :
+			      target->ioas == hwpt->ioas;
+}
+
+/* Two address spaces at once: in the order of their ids. */
+static void lock_domains(struct iommufd_ioas *a, struct iommufd_ioas *b)
+{
+	if (b && b != a && b->obj.id < a->obj.id)
+		swap(a, b);
+	down_write(&a->iopt.domains_rwsem);
+	if (b && b != a)
+		down_write_nested(&b->iopt.domains_rwsem, SINGLE_DEPTH_NESTING);
+}
+
+static void unlock_domains(struct iommufd_ioas *a, struct iommufd_ioas *b)
+{
+	if (b && b != a)
+		up_write(&b->iopt.domains_rwsem);
+	up_write(&a->iopt.domains_rwsem);
+}
+
+/*
+ * Drivers say that a domain does not suit a device in many ways; user space is
+ * told one, upon which it tries another HWPT.
+ */
+static int attach_errno(int ret)
+{
+	if (!ret || ret == -ENOMEM || ret == -EPERM)
+		return ret;
+	return -EINVAL;
+}
+
+/* Moves the group to another domain, or to its first one. */
+static int group_set_domain(struct iommufd_group *igroup,
+			    struct iommufd_hwpt *hwpt)
+{
+	struct iommu_domain *domain = hwpt->domain.domain;
+	int ret;
+
+	lockdep_assert_held(&igroup->lock);
+	lockdep_assert_held_write(&hwpt->ioas->iopt.domains_rwsem);
+
+	if (igroup->hwpt)
+		ret = iommu_group_replace_domain(igroup->group, domain);
+	else
+		ret = iommu_attach_group(domain, igroup->group);
+	return attach_errno(ret);
+}
+
+/* How often the way back is tried when the IOMMU driver is out of memory. */
+#define RESTORE_TRIES 5
+
+/* Undoes group_set_domain(). */
+static void group_restore_domain(struct iommufd_group *igroup,
+				 struct iommufd_hwpt *hwpt)
+{
+	unsigned int i;
+
+	if (igroup->hwpt) {
+		for (i = 0; i < RESTORE_TRIES; i++)
+			if (!group_set_domain(igroup, igroup->hwpt))
+				return;
+	}
+	iommu_detach_group(hwpt->domain.domain, igroup->group);
+}
+
+/* Takes the group's reserved regions out of the address space. */
+static int group_reserve(struct iommufd_group *igroup,
+			 struct iommufd_ioas *ioas)
+{
+	struct iommu_resv_region *region, *next;
+	LIST_HEAD(regions);
+	int ret;
+
+	igroup->msi_base = PHYS_ADDR_MAX;
+	ret = iommu_get_group_resv_regions(igroup->group, &regions);
+	list_for_each_entry_safe(region, next, &regions, list) {
+		if (region->type == IOMMU_RESV_SW_MSI)
+			igroup->msi_base = region->start;
+		if (!ret && region->type != IOMMU_RESV_DIRECT_RELAXABLE)
+			ret = iopt_reserve(&ioas->iopt, region->start,
+					   region->start + region->length - 1,
+					   igroup);
+		kfree(region);
+	}
+	if (ret)
+		iopt_unreserve(&ioas->iopt, igroup);
+	return ret;
+}
+
+static int group_enter_hwpt(struct iommufd_group *igroup,
+			    struct iommufd_hwpt *hwpt)
+{
+	int ret;
+
+	ret = group_set_domain(igroup, hwpt);
+	if (ret)
+		return ret;
+	if (igroup->msi_base != PHYS_ADDR_MAX) {
+		ret = iommufd_hwpt_set_msi_window(hwpt, igroup->msi_base);
+		if (ret)
+			group_restore_domain(igroup, hwpt);
+	}
+	return ret;
+}
+
+/* Returns a HWPT of the IOAS that suits the group, which is attached to it. */
+static struct iommufd_hwpt *group_enter_existing(struct iommufd_group *igroup,
+						 struct iommufd_ioas *ioas)
+{
+	struct iommufd_hwpt *hwpt;
+	int ret;
+
+	list_for_each_entry(hwpt, &ioas->hwpts, item) {
+		if (!hwpt->groups)
+			continue;
+		ret = group_enter_hwpt(igroup, hwpt);
+		if (!ret) {
+			iommufd_object_tryhold(&hwpt->obj);
+			return hwpt;
+		}
+		if (ret != -EINVAL)
+			return ERR_PTR(ret);
+	}
+	return NULL;
+}
+
+/* Likewise, of a new HWPT. */
+static struct iommufd_hwpt *group_enter_new(struct iommufd_ctx *ictx,
+					    struct iommufd_group *igroup,
+					    struct iommufd_ioas *ioas,
+					    const struct bus_type *bus)
+{
+	struct iommufd_hwpt *hwpt;
+	int ret;
+
+	hwpt = iommufd_hwpt_alloc(ictx, ioas, bus);
+	if (IS_ERR(hwpt))
+		return hwpt;
+	ret = group_enter_hwpt(igroup, hwpt);
+	if (ret)
+		goto err_abort;
+	ret = iommufd_hwpt_fill(ictx, hwpt);
+	if (ret)
+		goto err_restore;
+	return hwpt;
+
+err_restore:
+	group_restore_domain(igroup, hwpt);
+err_abort:
+	iommufd_hwpt_abort(ictx, hwpt);
+	return ERR_PTR(ret);
+}
+
+static struct iommufd_hwpt *group_enter(struct iommufd_device *idev,
+					struct attach_target *target)
+{
+	struct iommufd_group *igroup = idev->igroup;
+	struct iommufd_hwpt *hwpt = target->hwpt;
+	int ret;
+
+	if (!hwpt) {
+		hwpt = group_enter_existing(igroup, target->ioas);
+		if (hwpt)
+			return hwpt;
+		return group_enter_new(idev->ictx, igroup, target->ioas,
+				       idev->dev->bus);
+	}
+
+	/* It was about to go when the user named it. */
+	if (!hwpt->groups)
+		return ERR_PTR(-ENOENT);
+	ret = group_enter_hwpt(igroup, hwpt);
+	if (ret)
+		return ERR_PTR(ret);
+	iommufd_object_tryhold(&hwpt->obj);
+	return hwpt;
+}
+
+/*
+ * With the address spaces of the old and the new HWPT locked: attaches the
+ * group, and lets the new one know.  The old one remains as it was on failure.
+ */
+static int group_move(struct iommufd_device *idev, struct attach_target *target)
+{
+	struct iommufd_group *igroup = idev->igroup;
+	struct iommufd_hwpt *old = igroup->hwpt;
+	bool same_ioas = old && old->ioas == target->ioas;
+	struct iommufd_hwpt *hwpt;
+	int ret;
+
+	if (!iopt_areas_pinned(&target->ioas->iopt))
+		return -EAGAIN;
+	if (!same_ioas) {
+		ret = group_reserve(igroup, target->ioas);
+		if (ret)
+			return ret;
+	}
+	hwpt = group_enter(idev, target);
+	if (IS_ERR(hwpt)) {
+		if (!same_ioas)
+			iopt_unreserve(&target->ioas->iopt, igroup);
+		return PTR_ERR(hwpt);
+	}
+
+	hwpt->groups++;
+	igroup->hwpt = hwpt;
+	if (old) {
+		old->groups--;
+		if (!same_ioas)
+			iopt_unreserve(&old->ioas->iopt, igroup);
+	}
+	return 0;
+}
+
+/*
+ * Attaches the device, and its group if that is not attached as wanted.
+ * Sets @left to a HWPT that the group has left, for put_hwpt().
+ */
+static int idev_attach_locked(struct iommufd_device *idev,
+			      struct attach_target *target,
+			      struct iommufd_hwpt **left)
+{
+	struct iommufd_group *igroup = idev->igroup;
+	struct iommufd_hwpt *old = igroup->hwpt;
+	int ret;
+
+	lockdep_assert_held(&igroup->lock);
+
+	if (!old || !target_is(target, old)) {
+		/* Only a device that is attached may move the others. */
+		if (old && !idev->attached)
+			return -EINVAL;
+		lock_domains(target->ioas, old ? old->ioas : NULL);
+		ret = group_move(idev, target);
+		unlock_domains(target->ioas, old ? old->ioas : NULL);
+		if (ret)
+			return ret;
+		*left = old;
+	}
+	if (!idev->attached) {
+		idev->attached = true;
+		igroup->attached++;
+	}
+	return 0;
+}
+
+static int idev_attach_target(struct iommufd_device *idev,
+			      struct attach_target *target, bool may_replace,
+			      u32 *pt_id)
+{
+	struct iommufd_group *igroup = idev->igroup;
+	struct iommufd_hwpt *left = NULL;
+	int ret;
+
+	do {
+		ret = iopt_pin_areas(&target->ioas->iopt);
+		if (ret)
+			break;
+		mutex_lock(&igroup->lock);
+		if (idev->attached && !may_replace)
+			ret = -EBUSY;
+		else
+			ret = idev_attach_locked(idev, target, &left);
+		if (!ret)
+			*pt_id = igroup->hwpt->obj.id;
+		mutex_unlock(&igroup->lock);
+	} while (ret == -EAGAIN);
+
+	if (left)
+		put_hwpt(idev->ictx, left);
+	if (ret)
+		iopt_unpin_idle(&target->ioas->iopt);
+	return ret;
+}
+
+static int idev_attach(struct iommufd_device *idev, u32 *pt_id,
+		       bool may_replace)
+{
+	struct attach_target target;
+	int ret;
+
+	ret = get_target(idev->ictx, *pt_id, &target);
+	if (ret)
+		return ret;
+	ret = idev_attach_target(idev, &target, may_replace, pt_id);
+	put_target(idev->ictx, &target);
+	return ret;
+}
+
+/**
+ * iommufd_device_attach() - let a device reach an I/O address space
+ * @idev: a device that is not attached
+ * @pt_id: id of an IOAS or a HWPT; set to the HWPT that is used
+ *
+ * The first device of a group attaches the group; the others join it there.
+ *
+ * Context: process context; no locks held that a page fault, or the close of
+ * a file, may take: faults user memory in.  A fatal signal ends it.
+ * Return: 0; or, with nothing changed:
+ *
+ * * -EBUSY - the device is attached already
+ * * -ENOENT - there is no object @pt_id
+ * * -EINVAL - it is neither IOAS nor HWPT; or does not suit the device; or the
+ *   group is attached to another
+ * * -EADDRINUSE - something is mapped that the device, or its IOMMU, cannot
+ *   have mapped there
+ * * -EFAULT - some of what is mapped cannot be pinned
+ * * -ENOMEM - also when pinning would exceed RLIMIT_MEMLOCK
+ * * -EINTR - a fatal signal
+ */
+int iommufd_device_attach(struct iommufd_device *idev, u32 *pt_id)
+{
+	return idev_attach(idev, pt_id, false);
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_device_attach, IOMMUFD);
+
+/**
+ * iommufd_device_replace() - attach a device here, wherever it was attached
+ * @idev: the device
+ * @pt_id: id of an IOAS or a HWPT; set to the HWPT that is used
+ *
+ * An attached device is moved, and its whole group with it: at every moment
+ * the devices reach the old mappings, or the new ones, or nothing.
+ *
+ * Context: as iommufd_device_attach().
+ * Return: as iommufd_device_attach(), but for -EBUSY.
+ */
+int iommufd_device_replace(struct iommufd_device *idev, u32 *pt_id)
+{
+	return idev_attach(idev, pt_id, true);
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_device_replace, IOMMUFD);
+
+/* Returns the HWPT that the group has left, for put_hwpt(). */
+static struct iommufd_hwpt *group_detach(struct iommufd_group *igroup)
+{
+	struct iommufd_hwpt *hwpt = igroup->hwpt;
+	struct io_pagetable *iopt = &hwpt->ioas->iopt;
+
+	lockdep_assert_held(&igroup->lock);
+
+	down_write(&iopt->domains_rwsem);
+	iommu_detach_group(hwpt->domain.domain, igroup->group);
+	hwpt->groups--;
+	iopt_unreserve(iopt, igroup);
+	up_write(&iopt->domains_rwsem);
+	igroup->hwpt = NULL;
+	return hwpt;
+}
+
+/**
+ * iommufd_device_detach() - take an I/O address space from a device
+ * @idev: the device; it need not be attached
+ *
+ * The last device of a group detaches the group, which then reaches nothing.
+ *
+ * Context: process context, may sleep; no lock that the IOMMU driver, or a
+ * call on the context's objects, may take.  Cannot fail.
+ */
+void iommufd_device_detach(struct iommufd_device *idev)
+{
+	struct iommufd_group *igroup = idev->igroup;
+	struct iommufd_hwpt *left = NULL;
+
+	mutex_lock(&igroup->lock);
+	if (idev->attached) {
+		idev->attached = false;
+		if (!--igroup->attached)
+			left = group_detach(igroup);
+	}
+	mutex_unlock(&igroup->lock);
+
+	if (left)
+		put_hwpt(idev->ictx, left);
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_device_detach, IOMMUFD);

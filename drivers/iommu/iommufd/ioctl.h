@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the ioctl table and the handlers share.
+ */
+#ifndef _IOMMUFD_IOCTL_H
+#define _IOMMUFD_IOCTL_H
+
+#include <linux/types.h>
+
+struct iommufd_ctx;
+
+/**
+ * struct iommufd_call - an ioctl under way
+ * @ictx: the context
+ * @uptr: the caller's struct
+ * @user_size: its size, which the caller chose
+ * @arg: our copy of it, of the size that we know
+ */
+struct iommufd_call {
+	struct iommufd_ctx *ictx;
+	void __user *uptr;
+	u32 user_size;
+	void *arg;
+};
+
+int iommufd_reply(struct iommufd_call *call, size_t size);
+
+/* ioas.c */
+int iommufd_ioas_alloc_ioctl(struct iommufd_call *call);
+int iommufd_ioas_iova_ranges_ioctl(struct iommufd_call *call);
+int iommufd_ioas_map_ioctl(struct iommufd_call *call);
+int iommufd_ioas_unmap_ioctl(struct iommufd_call *call);
+
+/* option.c */
+int iommufd_option_ioctl(struct iommufd_call *call);
+
+#endif

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * /dev/iommu: open, close, and the table of ioctls.
+ *
+ * The rules that all ioctls share are here and nowhere else: how the sizes of
+ * the caller's struct and of ours are reconciled, and what is ENOTTY.
+ */
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <uapi/linux/iommufd.h>
+
+#include "ioctl.h"
+#include "object.h"
+
+static int destroy_ioctl(struct iommufd_call *call)
+{
+	struct iommu_destroy *cmd = call->arg;
+
+	return iommufd_object_destroy(call->ictx, cmd->id);
+}
+
+/**
+ * struct ioctl_op - an ioctl
+ * @size: of its struct, as this kernel knows it
+ * @min_size: of its struct, as it was first defined
+ * @handler: executes it
+ */
+struct ioctl_op {
+	unsigned int size;
+	unsigned int min_size;
+	int (*handler)(struct iommufd_call *call);
+};
+
+/* Large enough for any struct in the table. */
+union ioctl_arg {
+	struct iommu_destroy destroy;
+	struct iommu_ioas_alloc ioas_alloc;
+	struct iommu_ioas_iova_ranges ioas_iova_ranges;
+	struct iommu_ioas_map ioas_map;
+	struct iommu_ioas_unmap ioas_unmap;
+	struct iommu_option option;
+};
+
+#define IOCTL(_nr, _handler, _struct, _min_field)                           \
+	[(_nr) - IOMMUFD_CMD_BASE] = {                                      \
+		.size = sizeof(_struct) +                                   \
+			BUILD_BUG_ON_ZERO(sizeof(_struct) >                 \
+					  sizeof(union ioctl_arg)) +        \
+			BUILD_BUG_ON_ZERO(offsetof(_struct, size)),         \
+		.min_size = offsetofend(_struct, _min_field),               \
+		.handler = (_handler),                                      \
+	}
+
+static const struct ioctl_op ioctl_ops[] = {
+	IOCTL(IOMMUFD_CMD_DESTROY, destroy_ioctl, struct iommu_destroy, id),
+	IOCTL(IOMMUFD_CMD_IOAS_ALLOC, iommufd_ioas_alloc_ioctl,
+	      struct iommu_ioas_alloc, out_ioas_id),
+	IOCTL(IOMMUFD_CMD_IOAS_IOVA_RANGES, iommufd_ioas_iova_ranges_ioctl,
+	      struct iommu_ioas_iova_ranges, out_iova_alignment),
+	IOCTL(IOMMUFD_CMD_IOAS_MAP, iommufd_ioas_map_ioctl,
+	      struct iommu_ioas_map, iova),
+	IOCTL(IOMMUFD_CMD_IOAS_UNMAP, iommufd_ioas_unmap_ioctl,
+	      struct iommu_ioas_unmap, length),
+	IOCTL(IOMMUFD_CMD_OPTION, iommufd_option_ioctl, struct iommu_option, val64),
+};
+
+static const struct ioctl_op *find_op(unsigned int cmd)
+{
+	unsigned int nr = _IOC_NR(cmd) - IOMMUFD_CMD_BASE;
+
+	if (cmd != _IO(IOMMUFD_TYPE, _IOC_NR(cmd)) ||
+	    nr >= ARRAY_SIZE(ioctl_ops) || !ioctl_ops[nr].handler)
+		return NULL;
+	return &ioctl_ops[nr];
+}
+
+/**
+ * iommufd_reply() - write the result of an ioctl to the caller's struct
+ * @call: the call
+ * @size: of our struct
+ *
+ * Context: process context; no locks held: touches user memory.
+ * Return: 0 or -EFAULT.
+ */
+int iommufd_reply(struct iommufd_call *call, size_t size)
+{
+	if (copy_to_user(call->uptr, call->arg,
+			 min_t(size_t, size, call->user_size)))
+		return -EFAULT;
+	return 0;
+}
+
+static long iommufd_ioctl(struct file *file, unsigned int cmd,
+			  unsigned long uptr)
+{
+	const struct ioctl_op *op = find_op(cmd);
+	union ioctl_arg arg;
+	struct iommufd_call call = {
+		.ictx = file->private_data,
+		.uptr = (void __user *)uptr,
+		.arg = &arg,
+	};
+	int ret;
+
+	if (!op)
+		return -ENOTTY;
+	if (get_user(call.user_size, (u32 __user *)call.uptr))
+		return -EFAULT;
+	if (call.user_size < op->min_size)
+		return -EINVAL;
+	ret = copy_struct_from_user(&arg, op->size, call.uptr, call.user_size);
+	if (ret)
+		return ret;
+	return op->handler(&call);
+}
+
+static int iommufd_open(struct inode *inode, struct file *file)
+{
+	struct iommufd_ctx *ictx;
+
+	ictx = kzalloc(sizeof(*ictx), GFP_KERNEL_ACCOUNT);
+	if (!ictx)
+		return -ENOMEM;
+	iommufd_ctx_init(ictx, file);
+	file->private_data = ictx;
+	return 0;
+}
+
+static int iommufd_release(struct inode *inode, struct file *file)
+{
+	struct iommufd_ctx *ictx = file->private_data;
+
+	iommufd_ctx_destroy(ictx);
+	kfree(ictx);
+	return 0;
+}
+
+static const struct file_operations iommufd_fops = {
+	.owner = THIS_MODULE,
+	.open = iommufd_open,
+	.release = iommufd_release,
+	.unlocked_ioctl = iommufd_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+};
+
+/**
+ * iommufd_ctx_from_file() - the context behind a file
+ * @file: any open file
+ *
+ * Return: the context, which lives as long as @file; NULL when that is not a
+ * /dev/iommu.
+ */
+struct iommufd_ctx *iommufd_ctx_from_file(struct file *file)
+{
+	return file->f_op == &iommufd_fops ? file->private_data : NULL;
+}
+
+static struct miscdevice iommufd_misc = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "iommu",
+	.fops = &iommufd_fops,
+	.nodename = "iommu",
+	.mode = 0660,
+};
+
+static int __init iommufd_init(void)
+{
+	return misc_register(&iommufd_misc);
+}
+
+static void __exit iommufd_exit(void)
+{
+	misc_deregister(&iommufd_misc);
+}
+
+module_init(iommufd_init);
+module_exit(iommufd_exit);
+
+MODULE_ALIAS("devname:iommu");
+MODULE_DESCRIPTION("I/O address spaces for user space");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * IOMMU_OPTION: how a context behaves.
+ */
+#include <linux/capability.h>
+#include <uapi/linux/iommufd.h>
+
+#include "account.h"
+#include "ioctl.h"
+#include "object.h"
+
+/* Fixed once there is an object, for what it charged is given back likewise. */
+static int set_account_mode(struct iommufd_ctx *ictx, u64 mode)
+{
+	int ret = 0;
+
+	if (!capable(CAP_SYS_RESOURCE))
+		return -EPERM;
+
+	xa_lock(&ictx->objects);
+	if (!xa_empty(&ictx->objects))
+		ret = -EBUSY;
+	else if (mode > IOMMUFD_ACCOUNT_MM)
+		ret = -EINVAL;
+	else
+		ictx->account_mode = mode;
+	xa_unlock(&ictx->objects);
+	return ret;
+}
+
+static int rlimit_mode(struct iommufd_call *call)
+{
+	struct iommu_option *cmd = call->arg;
+
+	if (cmd->object_id)
+		return -EOPNOTSUPP;
+
+	switch (cmd->op) {
+	case IOMMU_OPTION_OP_SET:
+		return set_account_mode(call->ictx, cmd->val64);
+	case IOMMU_OPTION_OP_GET:
+		cmd->val64 = READ_ONCE(call->ictx->account_mode);
+		return iommufd_reply(call, sizeof(*cmd));
+	default:
+		return -EOPNOTSUPP;
+	}
+}
+
+int iommufd_option_ioctl(struct iommufd_call *call)
+{
+	struct iommu_option *cmd = call->arg;
+
+	if (cmd->__reserved)
+		return -EOPNOTSUPP;
+
+	switch (cmd->option_id) {
+	case IOMMU_OPTION_RLIMIT_MODE:
+		return rlimit_mode(call);
+	default:
+		return -EOPNOTSUPP;
+	}
+}
