@@ -110,4 +110,59 @@ static inline void fill(void *mem, size_t len, unsigned int seed)
 	}
 }
 
+/* A device bound to an iommufd through its cdev. */
+struct vdev {
+	const char *bdf;
+	int fd;
+	uint32_t id;
+};
+
+/* Open and bind a device of the environment. */
+static inline void vdev_bind(struct __test_metadata *_metadata,
+			     struct vdev *vdev, const char *name, int iommufd)
+{
+	vdev->bdf = REQUIRE_DEVICE(name);
+	vdev->fd = vfio_cdev_open(vdev->bdf);
+	ASSERT_LE(0, vdev->fd);
+	ASSERT_EQ(0, vfio_bind(vdev->fd, iommufd, &vdev->id));
+}
+
+/* An edu device bound to an iommufd. */
+static inline void edu_bind(struct __test_metadata *_metadata,
+			    struct vdev *vdev, struct edu *edu,
+			    const char *name, int iommufd)
+{
+	vdev_bind(_metadata, vdev, name, iommufd);
+	ASSERT_EQ(0, edu_open(edu, vdev->fd));
+}
+
+#define DMA_LEN		1024UL
+
+/*
+ * Does the device read what is at @iova and write it behind?  @mem: the same
+ * memory as this process sees it, 2 * DMA_LEN bytes.
+ */
+static inline bool dma_works(struct edu *edu, void *mem, uint64_t iova)
+{
+	static unsigned int seed;
+	unsigned char *to = (unsigned char *)mem + DMA_LEN;
+
+	fill(mem, DMA_LEN, ++seed);
+	memset(to, 0, DMA_LEN);
+	return !edu_copy(edu, iova, iova + DMA_LEN, DMA_LEN) &&
+	       !memcmp(mem, to, DMA_LEN);
+}
+
+/* Does a write of the device to @iova leave @mem, what was there, alone? */
+static inline bool dma_is_blocked(struct edu *edu, void *mem, uint64_t iova)
+{
+	uint64_t pattern = 0xa5a5a5a5a5a5a5a5ULL, word = pattern;
+
+	memcpy(mem, &word, sizeof(word));
+	if (edu_write_memory(edu, 0, iova, sizeof(word)))
+		return false;
+	memcpy(&word, mem, sizeof(word));
+	return word == pattern;
+}
+
 #endif

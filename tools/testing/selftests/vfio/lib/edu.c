@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* QEMU's "edu" device. */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <linux/vfio.h>
 #include <sys/mman.h>

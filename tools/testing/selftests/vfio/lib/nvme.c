@@ -3,7 +3,6 @@
  * A small NVMe driver in user space.  Register and command layouts are those
  * of the NVM Express base specification, little endian as on this machine.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <linux/vfio.h>
 #include <stdbool.h>

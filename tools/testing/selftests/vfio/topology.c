@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What depends on the machine's IOMMU: none at all, or one that does not
+ * isolate the devices' MSIs.
+ */
+#include <dirent.h>
+
+#include "vfio_test.h"
+
+/* Without IOMMU vfio-pci's probe fails, so that there is no node. */
+TEST(no_iommu)
+{
+	char name[64];
+	const char *bdf;
+	DIR *nodes;
+
+	REQUIRE_ENV("IOMMU");
+	if (!iommu_is("none"))
+		SKIP_TEST("%s: this machine has an IOMMU", _metadata->name);
+	bdf = REQUIRE_ENV("EDU0");
+	EXPECT_EQ(-ENOENT, pci_group(bdf));
+	EXPECT_EQ(-EIO, pci_bind_driver(bdf, "vfio-pci"));
+	EXPECT_EQ(-ENODEV, pci_driver(bdf, name, sizeof(name)));
+	EXPECT_EQ(-ENOENT, vfio_cdev_name(bdf, name, sizeof(name)));
+	nodes = opendir("/dev/vfio/devices");
+	EXPECT_EQ(NULL, nodes);
+	EXPECT_EQ(0, pci_unbind_driver(bdf));
+}
+
+/* /dev/iommu itself needs no IOMMU: an IOAS can be made and filled. */
+TEST(iommufd_without_iommu)
+{
+	int iommufd = iommu_open();
+	uint32_t ioas;
+	void *mem;
+
+	ASSERT_LE(0, iommufd);
+	ASSERT_EQ(0, ioas_alloc(iommufd, &ioas));
+	mem = alloc_memory(PAGE);
+	ASSERT_NE(NULL, mem);
+	EXPECT_EQ(0, ioas_map(iommufd, ioas, mem, PAGE, PAGE, IOMMU_MAP_RW));
+	EXPECT_EQ(0, ioas_unmap(iommufd, ioas, PAGE, PAGE, NULL));
+}
+
+/*
+ * virtio-iommu does not isolate MSIs: BIND is EPERM, unless the administrator
+ * allows it.
+ */
+TEST(unsafe_interrupts)
+{
+	int iommufd = iommu_open(), dev;
+	const char *bdf;
+	struct edu edu;
+	uint32_t pt;
+	void *mem;
+
+	REQUIRE_ENV("IOMMU");
+	if (!iommu_is("virtio"))
+		SKIP_TEST("%s: this machine isolates MSIs, or has no IOMMU",
+			  _metadata->name);
+	ASSERT_LE(0, iommufd);
+	bdf = REQUIRE_DEVICE("EDU0");
+	dev = vfio_cdev_open(bdf);
+	ASSERT_LE(0, dev);
+	ASSERT_EQ(0, sysfs_write(UNSAFE_INTERRUPTS, "N"));
+	EXPECT_EQ(-EPERM, vfio_bind(dev, iommufd, NULL));
+	ASSERT_EQ(0, sysfs_write(UNSAFE_INTERRUPTS, "Y"));
+	ASSERT_EQ(0, vfio_bind(dev, iommufd, NULL));
+
+	mem = alloc_memory(PAGE);
+	ASSERT_NE(NULL, mem);
+	ASSERT_EQ(0, ioas_alloc(iommufd, &pt));
+	ASSERT_EQ(0, ioas_map(iommufd, pt, mem, PAGE, 0x1000000,
+			      IOMMU_MAP_RW));
+	ASSERT_EQ(0, vfio_attach(dev, &pt));
+	ASSERT_EQ(0, edu_open(&edu, dev));
+	EXPECT_TRUE(dma_works(&edu, mem, 0x1000000));
+	EXPECT_EQ(0, sysfs_write(UNSAFE_INTERRUPTS, "N"));
+}
+
+/* An IOMMU that does isolate MSIs asks for nothing. */
+TEST(safe_interrupts)
+{
+	int iommufd = iommu_open();
+	struct vdev vdev;
+
+	REQUIRE_IOMMU();
+	if (iommu_is("virtio"))
+		SKIP_TEST("%s: this machine does not isolate MSIs",
+			  _metadata->name);
+	ASSERT_LE(0, iommufd);
+	ASSERT_EQ(0, sysfs_write(UNSAFE_INTERRUPTS, "N"));
+	vdev_bind(_metadata, &vdev, "EDU0", iommufd);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A driver that is taken from its device while programs have the device open:
+ * who bound it is asked to let go, and waited for; who did not is not.
+ */
+#include <poll.h>
+#include <pthread.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "vfio_test.h"
+
+#define TIMEOUT	10000	/* ms */
+#define QUIET	300	/* ms in which an unbind that must wait does not end */
+
+FIXTURE(unplug) {
+	const char *bdf;
+	int iommufd;
+	int dev;
+};
+
+FIXTURE_SETUP(unplug)
+{
+	REQUIRE_IOMMU();
+	self->bdf = REQUIRE_DEVICE("EDU0");
+	self->iommufd = iommu_open();
+	ASSERT_LE(0, self->iommufd);
+	self->dev = vfio_cdev_open(self->bdf);
+	ASSERT_LE(0, self->dev);
+}
+
+/* The device can be had again. */
+FIXTURE_TEARDOWN(unplug)
+{
+	int dev;
+
+	EXPECT_EQ(0, pci_bind_driver(self->bdf, "vfio-pci"));
+	dev = vfio_cdev_open(self->bdf);
+	EXPECT_LE(0, dev);
+	EXPECT_EQ(0, vfio_bind(dev, self->iommufd, NULL));
+	EXPECT_EQ(0, close(dev));
+	EXPECT_EQ(0, close(self->iommufd));
+}
+
+/* Unbind the driver in a process that holds no file of the device. */
+static pid_t start_unbind(FIXTURE_DATA(unplug) *self)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	close(self->dev);
+	close(self->iommufd);
+	_exit(pci_unbind_driver(self->bdf) ? 1 : 0);
+}
+
+/* Wait for the unbind to end: its exit status; -1 when it has not ended. */
+static int wait_unbind(pid_t pid, int timeout_ms)
+{
+	struct timespec tick = { .tv_nsec = 10000000 };
+	int status;
+
+	for (; timeout_ms > 0; timeout_ms -= 10) {
+		if (waitpid(pid, &status, WNOHANG) == pid)
+			return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
+		nanosleep(&tick, NULL);
+	}
+	return -1;
+}
+
+static bool driver_is_gone(FIXTURE_DATA(unplug) *self)
+{
+	char name[64];
+
+	return pci_driver(self->bdf, name, sizeof(name)) == -ENODEV &&
+	       vfio_cdev_name(self->bdf, name, sizeof(name)) == -ENOENT;
+}
+
+/* Unbind while bound: the request eventfd is raised, unbind waits for close. */
+TEST_F(unplug, bound)
+{
+	struct vfio_device_info info;
+	int request = eventfd(0, EFD_CLOEXEC);
+	pid_t pid;
+
+	ASSERT_LE(0, request);
+	ASSERT_EQ(0, vfio_bind(self->dev, self->iommufd, NULL));
+	ASSERT_EQ(0, vfio_irq_enable(self->dev, VFIO_PCI_REQ_IRQ_INDEX,
+				     &request, 1));
+	pid = start_unbind(self);
+	ASSERT_LE(0, pid);
+	EXPECT_LE(1, eventfd_wait(request, TIMEOUT));
+	EXPECT_EQ(-1, wait_unbind(pid, QUIET));
+	EXPECT_EQ(0, vfio_get_info(self->dev, &info));
+	ASSERT_EQ(0, close(self->dev));
+	EXPECT_EQ(0, wait_unbind(pid, TIMEOUT));
+	EXPECT_TRUE(driver_is_gone(self));
+}
+
+/* The same when attached and mapped, and nobody asked for the request event. */
+TEST_F(unplug, attached)
+{
+	void *mem = alloc_memory(PAGE);
+	uint32_t pt;
+	pid_t pid;
+
+	ASSERT_NE(NULL, mem);
+	ASSERT_EQ(0, vfio_bind(self->dev, self->iommufd, NULL));
+	ASSERT_EQ(0, ioas_alloc(self->iommufd, &pt));
+	ASSERT_EQ(0, ioas_map(self->iommufd, pt, mem, PAGE, 0x1000000,
+			      IOMMU_MAP_RW));
+	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
+	pid = start_unbind(self);
+	ASSERT_LE(0, pid);
+	EXPECT_EQ(-1, wait_unbind(pid, QUIET));
+	ASSERT_EQ(0, close(self->dev));
+	EXPECT_EQ(0, wait_unbind(pid, TIMEOUT));
+	EXPECT_TRUE(driver_is_gone(self));
+}
+
+/* While the unbind waits, nobody new gets in: the name is gone. */
+TEST_F(unplug, no_new_open)
+{
+	char name[64];
+	pid_t pid;
+
+	ASSERT_EQ(0, vfio_bind(self->dev, self->iommufd, NULL));
+	pid = start_unbind(self);
+	ASSERT_LE(0, pid);
+	EXPECT_EQ(-1, wait_unbind(pid, QUIET));
+	EXPECT_EQ(-ENOENT, vfio_cdev_name(self->bdf, name, sizeof(name)));
+	ASSERT_EQ(0, close(self->dev));
+	EXPECT_EQ(0, wait_unbind(pid, TIMEOUT));
+}
+
+/*
+ * A file that was opened and not bound holds nothing: the unbind does not
+ * wait for it, and BIND is ENODEV from then on.
+ */
+TEST_F(unplug, open_not_bound)
+{
+	struct vfio_device_info info;
+	pid_t pid;
+
+	pid = start_unbind(self);
+	ASSERT_LE(0, pid);
+	EXPECT_EQ(0, wait_unbind(pid, TIMEOUT));
+	EXPECT_TRUE(driver_is_gone(self));
+	EXPECT_EQ(-ENODEV, vfio_bind(self->dev, self->iommufd, NULL));
+	EXPECT_EQ(-EINVAL, vfio_get_info(self->dev, &info));
+	/* Not even when the device is back: that is another node. */
+	ASSERT_EQ(0, pci_bind_driver(self->bdf, "vfio-pci"));
+	EXPECT_EQ(-ENODEV, vfio_bind(self->dev, self->iommufd, NULL));
+	EXPECT_EQ(0, close(self->dev));
+}
+
+/* A second open of a bound device does not make the unbind wait longer. */
+TEST_F(unplug, second_open)
+{
+	int second = vfio_cdev_open(self->bdf);
+	pid_t pid;
+
+	ASSERT_LE(0, second);
+	ASSERT_EQ(0, fcntl(second, F_SETFD, FD_CLOEXEC));
+	ASSERT_EQ(0, vfio_bind(self->dev, self->iommufd, NULL));
+	pid = start_unbind(self);
+	ASSERT_LE(0, pid);
+	EXPECT_EQ(-1, wait_unbind(pid, QUIET));
+	ASSERT_EQ(0, close(self->dev));
+	EXPECT_EQ(0, wait_unbind(pid, TIMEOUT));
+	EXPECT_EQ(-ENODEV, vfio_bind(second, self->iommufd, NULL));
+	EXPECT_EQ(0, close(second));
+}
+
+/* The process that has the device is killed: its files close, unbind ends. */
+TEST_F(unplug, holder_is_killed)
+{
+	int ready[2], status;
+	pid_t holder, pid;
+	char byte;
+
+	ASSERT_EQ(0, pipe(ready));
+	holder = fork();
+	ASSERT_LE(0, holder);
+	if (!holder) {
+		if (vfio_bind(self->dev, self->iommufd, NULL) ||
+		    write(ready[1], "", 1) != 1)
+			_exit(1);
+		pause();
+	}
+	ASSERT_EQ(1, read(ready[0], &byte, 1));
+	ASSERT_EQ(0, close(self->dev));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(pci_unbind_driver(self->bdf) ? 1 : 0);
+	EXPECT_EQ(-1, wait_unbind(pid, QUIET));
+	ASSERT_EQ(0, kill(holder, SIGKILL));
+	ASSERT_EQ(holder, waitpid(holder, &status, 0));
+	EXPECT_EQ(0, wait_unbind(pid, TIMEOUT));
+	EXPECT_TRUE(driver_is_gone(self));
+}
+
+/* The node comes and goes with the driver, as often as one likes. */
+TEST_F(unplug, again_and_again)
+{
+	char name[64];
+	int i;
+
+	ASSERT_EQ(0, close(self->dev));
+	for (i = 0; i < 10; i++) {
+		ASSERT_EQ(0, pci_unbind_driver(self->bdf));
+		ASSERT_TRUE(driver_is_gone(self));
+		ASSERT_EQ(0, pci_bind_driver(self->bdf, "vfio-pci"));
+		ASSERT_EQ(0, vfio_cdev_name(self->bdf, name, sizeof(name)));
+	}
+}
+
+struct race {
+	FIXTURE_DATA(unplug) *self;
+	volatile bool stop;
+	unsigned int bound;	/* BINDs that worked */
+};
+
+static void *open_and_bind(void *arg)
+{
+	struct race *race = arg;
+	int dev;
+
+	while (!race->stop) {
+		dev = vfio_cdev_open(race->self->bdf);
+		if (dev < 0)
+			continue;
+		if (!vfio_bind(dev, race->self->iommufd, NULL))
+			race->bound++;
+		close(dev);
+	}
+	return NULL;
+}
+
+/* Open, BIND and close race unbind and probe: nothing hangs or is lost. */
+TEST_F_TIMEOUT(unplug, race, 120)
+{
+	struct race race[2] = { { .self = self }, { .self = self } };
+	pthread_t thread[2];
+	int i;
+
+	ASSERT_EQ(0, close(self->dev));
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, pthread_create(&thread[i], NULL, open_and_bind,
+					    &race[i]));
+	for (i = 0; i < 20; i++) {
+		EXPECT_EQ(0, pci_unbind_driver(self->bdf));
+		EXPECT_EQ(0, pci_bind_driver(self->bdf, "vfio-pci"));
+		usleep(20000);
+	}
+	for (i = 0; i < 2; i++) {
+		race[i].stop = true;
+		ASSERT_EQ(0, pthread_join(thread[i], NULL));
+	}
+	EXPECT_LT(0, race[0].bound + race[1].bound);
+}
+
+TEST_HARNESS_MAIN
