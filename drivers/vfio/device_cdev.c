@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The device nodes /dev/vfio/devices/vfioX: open, bind, close.
+ *
+ * To open a node gives nothing.  The file is bound to a device by BIND, which
+ * proves with an iommufd that the device's DMA is contained, and stays bound
+ * until it is closed.  Many files may be open, one at a time is bound.
+ *
+ * A file that is not bound holds neither the device nor its driver, but only
+ * the struct vfio_cdev that stands for the node.  So a driver can always be
+ * unbound from a device that is open and not bound: the struct forgets the
+ * device, and BIND on the files left answers -ENODEV.  A bound file holds the
+ * registration, as one does that a group gave out; unregistering waits for it.
+ *
+ * A group serves its own node, /dev/vfio/N, or those of its devices: while one
+ * of them is bound the group cannot be opened, and the other way round.
+ *
+ * No lock of VFIO is held while iommufd is called, which can take as long as
+ * user space makes it: what BIND has claimed keeps everybody else away.
+ */
+#include <linux/cdev.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/iommufd.h>
+#include <linux/kernel.h>
+#include <linux/module.h>
+#include <linux/refcount.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/uuid.h>
+#include <linux/vfio.h>
+#include <linux/xarray.h>
+
+#include "vfio.h"
+
+/**
+ * struct vfio_cdev - A device node, for as long as it or a file of it is there
+ * @users: the registered device and each open file
+ * @device: the device, or NULL once that is not registered any more
+ * @bound: one of the files is bound to the device, or about to be
+ *
+ * The lock of the array vfio_cdevs protects @device and @bound.
+ */
+struct vfio_cdev {
+	refcount_t		users;
+	struct vfio_device	*device;
+	bool			bound;
+};
+
+/* The nodes by minor number, which is the index of their device. */
+static DEFINE_XARRAY(vfio_cdevs);
+
+/* One character device serves all the numbers, used or not. */
+static struct cdev vfio_cdev_chrdev;
+static dev_t vfio_cdev_devt;
+
+static void vfio_cdev_put(struct vfio_cdev *cdev)
+{
+	if (refcount_dec_and_test(&cdev->users))
+		kfree(cdev);
+}
+
+/**
+ * vfio_cdev_register - Give a device a number, under which it can be opened
+ * @device: device in a group, not yet added to sysfs
+ *
+ * The node appears when the caller adds @device->device.  Only devices behind
+ * an IOMMU have one.
+ *
+ * Return: 0, or -ENOMEM.
+ */
+int vfio_cdev_register(struct vfio_device *device)
+{
+	struct vfio_cdev *cdev;
+	int ret;
+
+	if (device->group->type != VFIO_IOMMU)
+		return 0;
+
+	cdev = kzalloc(sizeof(*cdev), GFP_KERNEL);
+	if (!cdev)
+		return -ENOMEM;
+
+	refcount_set(&cdev->users, 1);
+	cdev->device = device;
+	ret = xa_insert(&vfio_cdevs, device->index, cdev, GFP_KERNEL);
+	if (ret) {
+		kfree(cdev);
+		return ret;
+	}
+
+	device->device.devt = MKDEV(MAJOR(vfio_cdev_devt), device->index);
+	return 0;
+}
+
+/**
+ * vfio_cdev_unregister - Let nobody open or bind a device by its node any more
+ * @device: device of vfio_cdev_register()
+ *
+ * Files that are bound go on, and still hold the registration.
+ */
+void vfio_cdev_unregister(struct vfio_device *device)
+{
+	struct vfio_cdev *cdev;
+
+	xa_lock(&vfio_cdevs);
+	cdev = __xa_erase(&vfio_cdevs, device->index);
+	if (cdev)
+		cdev->device = NULL;
+	xa_unlock(&vfio_cdevs);
+
+	if (cdev)
+		vfio_cdev_put(cdev);
+}
+
+int vfio_cdev_open(struct inode *inode, struct file *file)
+{
+	struct vfio_device_file *df;
+	struct vfio_cdev *cdev;
+
+	df = kzalloc(sizeof(*df), GFP_KERNEL_ACCOUNT);
+	if (!df)
+		return -ENOMEM;
+
+	xa_lock(&vfio_cdevs);
+	cdev = xa_load(&vfio_cdevs, iminor(inode));
+	if (cdev)
+		refcount_inc(&cdev->users);
+	xa_unlock(&vfio_cdevs);
+
+	if (!cdev) {
+		kfree(df);
+		return -ENODEV;
+	}
+
+	df->cdev = cdev;
+	file->private_data = df;
+	return 0;
+}
+
+/* Returns the device with its registration held: undo by vfio_cdev_unclaim(). */
+static struct vfio_device *vfio_cdev_claim(struct vfio_cdev *cdev)
+{
+	struct vfio_device *device;
+
+	xa_lock(&vfio_cdevs);
+	device = cdev->device;
+	if (cdev->bound)
+		device = ERR_PTR(-EINVAL);
+	else if (!device || !vfio_device_try_get_registration(device))
+		device = ERR_PTR(-ENODEV);
+	else
+		cdev->bound = true;
+	xa_unlock(&vfio_cdevs);
+	return device;
+}
+
+static void vfio_cdev_unclaim(struct vfio_cdev *cdev,
+			      struct vfio_device *device)
+{
+	xa_lock(&vfio_cdevs);
+	cdev->bound = false;
+	xa_unlock(&vfio_cdevs);
+
+	vfio_device_put_registration(device);
+}
+
+/* Keep the group from being opened while a device of it is bound by its node. */
+static int vfio_cdev_block_group(struct vfio_group *group)
+{
+	int ret = 0;
+
+	mutex_lock(&group->group_lock);
+	if (group->opened_file)
+		ret = -EBUSY;
+	else
+		group->cdev_users++;
+	mutex_unlock(&group->group_lock);
+	return ret;
+}
+
+static void vfio_cdev_unblock_group(struct vfio_group *group)
+{
+	mutex_lock(&group->group_lock);
+	group->cdev_users--;
+	mutex_unlock(&group->group_lock);
+}
+
+/*
+ * A VF token is the driver's matter, which its match() op checks in the
+ * argument of VFIO_GROUP_GET_DEVICE_FD.  Ask it the same question: a bind needs
+ * the token that a group would ask for.
+ */
+static int vfio_cdev_check_token(struct vfio_device *device,
+				 const uuid_t *token)
+{
+	const char *name = dev_name(device->dev);
+	char *buf;
+	int ret;
+
+	if (!device->ops->match)
+		return token ? -EINVAL : 0;
+
+	if (token)
+		buf = kasprintf(GFP_KERNEL, "%s vf_token=%pUb", name, token);
+	else
+		buf = kstrdup(name, GFP_KERNEL);
+	if (!buf)
+		return -ENOMEM;
+
+	ret = device->ops->match(device, buf);
+	kfree(buf);
+	if (ret < 0)
+		return ret;
+	return ret ? 0 : -EINVAL;
+}
+
+/*
+ * The device's id is given out before the file is let in, while all can still
+ * be undone.
+ */
+static int vfio_cdev_bind(struct vfio_device_file *df, struct file *iommufd,
+			  const uuid_t *token, u32 __user *out_devid)
+{
+	struct vfio_device *device;
+	u32 devid;
+	int ret;
+
+	device = vfio_cdev_claim(df->cdev);
+	if (IS_ERR(device))
+		return PTR_ERR(device);
+
+	ret = vfio_cdev_block_group(device->group);
+	if (ret)
+		goto err_unclaim;
+
+	ret = vfio_cdev_check_token(device, token);
+	if (ret)
+		goto err_unblock;
+
+	df->idev = iommufd_device_bind(iommufd, device->dev, &devid);
+	if (IS_ERR(df->idev)) {
+		ret = PTR_ERR(df->idev);
+		goto err_unblock;
+	}
+
+	ret = put_user(devid, out_devid);
+	if (ret)
+		goto err_unbind;
+
+	ret = vfio_device_enable(device, NULL);
+	if (ret)
+		goto err_unbind;
+
+	vfio_device_file_grant(df, device);
+	return 0;
+
+err_unbind:
+	iommufd_device_unbind(df->idev);
+err_unblock:
+	vfio_cdev_unblock_group(device->group);
+err_unclaim:
+	vfio_cdev_unclaim(df->cdev, device);
+	return ret;
+}
+
+static int vfio_cdev_get_token(uuid_t *token, u32 argsz,
+			       struct vfio_device_bind_iommufd __user *arg)
+{
+	u64 uptr;
+
+	if (argsz < offsetofend(struct vfio_device_bind_iommufd,
+				token_uuid_ptr))
+		return -EINVAL;
+	if (copy_from_user(&uptr, &arg->token_uuid_ptr, sizeof(uptr)) ||
+	    copy_from_user(token, u64_to_user_ptr(uptr), sizeof(*token)))
+		return -EFAULT;
+	return 0;
+}
+
+static int vfio_cdev_ioctl_bind(struct vfio_device_file *df,
+				struct vfio_device_bind_iommufd __user *arg)
+{
+	const size_t minsz = offsetofend(struct vfio_device_bind_iommufd,
+					 out_devid);
+	struct vfio_device_bind_iommufd bind;
+	uuid_t uuid, *token = NULL;
+	struct file *iommufd;
+	int ret;
+
+	if (copy_from_user(&bind, arg, minsz))
+		return -EFAULT;
+	if (bind.argsz < minsz || bind.iommufd < 0 ||
+	    bind.flags & ~VFIO_DEVICE_BIND_FLAG_TOKEN)
+		return -EINVAL;
+
+	if (bind.flags & VFIO_DEVICE_BIND_FLAG_TOKEN) {
+		ret = vfio_cdev_get_token(&uuid, bind.argsz, arg);
+		if (ret)
+			return ret;
+		token = &uuid;
+	}
+
+	iommufd = fget(bind.iommufd);
+	if (!iommufd)
+		return -EBADF;
+
+	ret = vfio_cdev_bind(df, iommufd, token, &arg->out_devid);
+	fput(iommufd);
+	return ret;
+}
+
+/**
+ * vfio_cdev_ioctl - The ioctls that concern the device as a node of its own
+ * @file: open file of a device, by its node or by its group
+ * @cmd: ioctl number
+ * @arg: user's argument
+ *
+ * Context: May sleep, for as long as user memory takes to fault in.
+ * Return: 0 or an errno for the user, or -ENOIOCTLCMD when @cmd is not one of
+ * these ioctls.
+ */
+int vfio_cdev_ioctl(struct file *file, unsigned int cmd, void __user *arg)
+{
+	struct vfio_device_file *df = file->private_data;
+
+	switch (cmd) {
+	case VFIO_DEVICE_BIND_IOMMUFD:
+		return df->cdev ? vfio_cdev_ioctl_bind(df, arg) : -EINVAL;
+	case VFIO_DEVICE_ATTACH_IOMMUFD_PT:
+	case VFIO_DEVICE_DETACH_IOMMUFD_PT:
+		break;
+	default:
+		return -ENOIOCTLCMD;
+	}
+
+	if (!df->cdev)
+		return -ENOTTY;
+	if (!vfio_device_from_file(file))
+		return -EINVAL;
+
+	if (cmd == VFIO_DEVICE_ATTACH_IOMMUFD_PT)
+		return vfio_iommufd_attach(df->idev, arg);
+	return vfio_iommufd_detach(df->idev, arg);
+}
+
+/**
+ * vfio_cdev_release - Undo the open of a node, and the bind if there was one
+ * @df: file of vfio_cdev_open(), which the caller frees
+ *
+ * The driver stops the device before its DMA is taken out of the user's
+ * address space.
+ */
+void vfio_cdev_release(struct vfio_device_file *df)
+{
+	struct vfio_device *device = df->device;
+
+	if (device) {
+		vfio_device_disable(device);
+		iommufd_device_unbind(df->idev);
+		vfio_cdev_unblock_group(device->group);
+		vfio_cdev_unclaim(df->cdev, device);
+	}
+	vfio_cdev_put(df->cdev);
+}
+
+static char *vfio_cdev_devnode(struct device *dev, umode_t *mode)
+{
+	return kasprintf(GFP_KERNEL, "vfio/devices/%s", dev_name(dev));
+}
+
+/**
+ * vfio_cdev_init - Prepare for device nodes
+ * @class: class of the devices
+ * @fops: what an open file of a device does
+ *
+ * Return: 0 or an errno.
+ */
+int vfio_cdev_init(struct class *class, const struct file_operations *fops)
+{
+	int ret;
+
+	ret = alloc_chrdev_region(&vfio_cdev_devt, 0, MINORMASK + 1,
+				  "vfio-dev");
+	if (ret)
+		return ret;
+
+	cdev_init(&vfio_cdev_chrdev, fops);
+	vfio_cdev_chrdev.owner = THIS_MODULE;
+	ret = cdev_add(&vfio_cdev_chrdev, vfio_cdev_devt, MINORMASK + 1);
+	if (ret) {
+		unregister_chrdev_region(vfio_cdev_devt, MINORMASK + 1);
+		return ret;
+	}
+
+	class->devnode = vfio_cdev_devnode;
+	return 0;
+}
+
+void vfio_cdev_cleanup(void)
+{
+	cdev_del(&vfio_cdev_chrdev);
+	unregister_chrdev_region(vfio_cdev_devt, MINORMASK + 1);
+}
