@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# What every script here shares.  Sourced, never run.
+
+set -euo pipefail
+export LC_ALL=C
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+build=$top/build
+linux=$build/linux
+self=$(basename "$0")
+
+# A caller's make must not hand its flags or job server to ours.
+unset MAKEFLAGS MAKELEVEL MFLAGS
+
+say() { printf '%s\n' "$*"; }
+warn() { printf '%s: %s\n' "$self" "$*" >&2; }
+die() { warn "$*"; exit 1; }
+
+# The trees under build/ are changed by one process at a time; the lock lasts
+# until the calling script ends or drops it with unlock_build.
+lock_build() {
+	mkdir -p "$build"
+	exec 9>"$build/.lock"
+	flock 9
+}
+unlock_build() { exec 9>&-; }
+
+# kmake TREE ARG...: make in the kernel tree with its output in build/TREE
+kmake() {
+	local tree=$1
+	shift
+	make -C "$linux" O="$build/$tree" ARCH=x86_64 "$@" </dev/null 9>&-
+}
+
+# Everything that a command needs before it can start: the packages, then the
+# kernel tree with our files in it.
+prepare() {
+	"$top/scripts/setup" --missing-only
+	"$top/scripts/graft"
+}

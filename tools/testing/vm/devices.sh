@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# The devices that every topology has, whatever its IOMMU.  Sourced by run.
+#
+#   pcie.0 --+-- 02.0 edu                        EDU0      its own group
+#            +-- 03.0 edu                        EDU1      its own group
+#            +-- 04.0 root port --+-- 00.0 edu   EDU_MF0 \ one group,
+#            |                    +-- 00.1 edu   EDU_MF1 / with a hot reset
+#            +-- 05.0 nvme                       NVME0     its own group
+#            +-- 06.0 root port ----- 00.0 e1000e  NIC0    its own group
+#            +-- 07.0 pci-testdev                TESTDEV0  4 MiB of BAR memory
+#
+# The names are variables that the guest's init finds by PCI id and exports.
+# edu aborts QEMU when a DMA reaches the end of its 4 KiB buffer: 4095 bytes at
+# most.  Its DMA mask is 28 bits by default, here it is wide open.  A hot reset
+# of what is behind a root port takes a link that trains: speed 2.5, width 1.
+
+vm_devices() {
+	local disk=$1 edu=edu,dma_mask=0xffffffffffffffff
+
+	qemu_args+=(
+		-device "$edu,addr=02.0"
+		-device "$edu,addr=03.0"
+		-device pcie-root-port,id=port0,addr=04.0,chassis=1,slot=1,x-speed=2_5,x-width=1
+		-device "$edu,bus=port0,multifunction=on,addr=00.0"
+		-device "$edu,bus=port0,addr=00.1"
+		-drive "if=none,id=disk0,file=$disk,format=raw"
+		-device nvme,drive=disk0,serial=iommufd0,addr=05.0
+		-device pcie-root-port,id=port1,addr=06.0,chassis=2,slot=2,x-speed=2_5,x-width=1
+		-device e1000e,bus=port1,romfile=
+		-device pci-testdev,membar=4M,addr=07.0
+	)
+}
