@@ -17,7 +17,7 @@
  * the runs out, under any lock the caller likes; iopt_pins_drop() then lets the
  * pages go, with none.
  */
-#include <linux/hugetlb_inline.h>
+#include <linux/hugetlb.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
 #include <linux/sched/mm.h>
