@@ -55,12 +55,11 @@ TEST_F(node, name)
 {
 	char name[64];
 	struct stat st;
-	unsigned int index;
 
 	ASSERT_EQ(0, stat("/dev/vfio/devices", &st));
 	EXPECT_TRUE(S_ISDIR(st.st_mode));
 	ASSERT_EQ(0, vfio_cdev_name(self->bdf, name, sizeof(name)));
-	EXPECT_EQ(1, sscanf(name, "vfio%u", &index));
+	EXPECT_EQ(0, strncmp(name, "vfio", 4));
 }
 
 /* Until BIND every ioctl but BIND is EINVAL. */
@@ -97,7 +96,7 @@ TEST_F(node, access_before_bind)
 	EXPECT_EQ(EINVAL, errno);
 }
 
-static int bind_argsz(FIXTURE_DATA(node) *self, uint32_t argsz,
+static int bind_argsz(struct _test_data_node *self, uint32_t argsz,
 		      uint32_t flags)
 {
 	struct {
@@ -420,7 +419,7 @@ TEST_F(bound, attach_wrong_type)
 	EXPECT_EQ(-EINVAL, vfio_attach(self->dev, &pt));
 }
 
-static int attach_argsz(FIXTURE_DATA(bound) *self, uint32_t argsz,
+static int attach_argsz(struct _test_data_bound *self, uint32_t argsz,
 			uint32_t flags)
 {
 	struct {
@@ -475,7 +474,7 @@ TEST_F(bound, attach_bad_pointer)
 	EXPECT_EQ(0, iommu_destroy(self->iommufd, self->ioas));
 }
 
-static int detach_argsz(FIXTURE_DATA(bound) *self, uint32_t argsz,
+static int detach_argsz(struct _test_data_bound *self, uint32_t argsz,
 			uint32_t flags)
 {
 	struct {

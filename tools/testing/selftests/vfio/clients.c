@@ -14,7 +14,7 @@
 
 #define IOVA		0x1000000UL
 #define NOBODY		65534
-#define HALF		(1ULL << 63)
+#define HALF		0x8000000000000000ULL
 #define MSI_IOVA	0xfee00000ULL
 
 /* As a client is when it begins to map. */
@@ -48,14 +48,14 @@ FIXTURE_TEARDOWN(client)
 	EXPECT_EQ(0, close(self->iommufd));
 }
 
-static int map(FIXTURE_DATA(client) *self, void *mem, uint64_t len,
+static int map(struct _test_data_client *self, void *mem, uint64_t len,
 	       uint64_t iova)
 {
 	return ioas_map(self->iommufd, self->ioas, mem, len, iova,
 			IOMMU_MAP_RW);
 }
 
-static int unmap(FIXTURE_DATA(client) *self, uint64_t iova, uint64_t len,
+static int unmap(struct _test_data_client *self, uint64_t iova, uint64_t len,
 		 uint64_t *bytes)
 {
 	return ioas_unmap(self->iommufd, self->ioas, iova, len, bytes);

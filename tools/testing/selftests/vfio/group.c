@@ -66,13 +66,13 @@ static int attach(struct vdev *vdev, uint32_t pt)
 	return vfio_attach(vdev->fd, &pt);
 }
 
-static bool in_first(FIXTURE_DATA(pair) *self, int i)
+static bool in_first(struct _test_data_pair *self, int i)
 {
 	return dma_works(&self->edu[i], self->mem, IOVA) &&
 	       dma_is_blocked(&self->edu[i], self->mem2, IOVA2);
 }
 
-static bool in_second(FIXTURE_DATA(pair) *self, int i)
+static bool in_second(struct _test_data_pair *self, int i)
 {
 	return dma_works(&self->edu[i], self->mem2, IOVA2) &&
 	       dma_is_blocked(&self->edu[i], self->mem, IOVA);

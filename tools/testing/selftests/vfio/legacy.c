@@ -30,7 +30,7 @@ FIXTURE_TEARDOWN(legacy)
 
 /* A group, its container and a device file of it. */
 static void open_device(struct __test_metadata *_metadata,
-			FIXTURE_DATA(legacy) *self, const char *name)
+			struct _test_data_legacy *self, const char *name)
 {
 	REQUIRE_IOMMU();
 	self->bdf = REQUIRE_DEVICE(name);

@@ -43,7 +43,7 @@ FIXTURE_TEARDOWN(unplug)
 }
 
 /* Unbind the driver in a process that holds no file of the device. */
-static pid_t start_unbind(FIXTURE_DATA(unplug) *self)
+static pid_t start_unbind(struct _test_data_unplug *self)
 {
 	pid_t pid = fork();
 
@@ -68,7 +68,7 @@ static int wait_unbind(pid_t pid, int timeout_ms)
 	return -1;
 }
 
-static bool driver_is_gone(FIXTURE_DATA(unplug) *self)
+static bool driver_is_gone(struct _test_data_unplug *self)
 {
 	char name[64];
 
@@ -208,7 +208,7 @@ TEST_F(unplug, again_and_again)
 	int i;
 
 	ASSERT_EQ(0, close(self->dev));
-	for (i = 0; i < 10; i++) {
+	for (i = 0; i < 5; i++) {
 		ASSERT_EQ(0, pci_unbind_driver(self->bdf));
 		ASSERT_TRUE(driver_is_gone(self));
 		ASSERT_EQ(0, pci_bind_driver(self->bdf, "vfio-pci"));
@@ -217,8 +217,8 @@ TEST_F(unplug, again_and_again)
 }
 
 struct race {
-	FIXTURE_DATA(unplug) *self;
-	volatile bool stop;
+	struct _test_data_unplug *self;
+	bool stop;
 	unsigned int bound;	/* BINDs that worked */
 };
 
@@ -227,7 +227,7 @@ static void *open_and_bind(void *arg)
 	struct race *race = arg;
 	int dev;
 
-	while (!race->stop) {
+	while (!__atomic_load_n(&race->stop, __ATOMIC_RELAXED)) {
 		dev = vfio_cdev_open(race->self->bdf);
 		if (dev < 0)
 			continue;
@@ -249,13 +249,13 @@ TEST_F_TIMEOUT(unplug, race, 120)
 	for (i = 0; i < 2; i++)
 		ASSERT_EQ(0, pthread_create(&thread[i], NULL, open_and_bind,
 					    &race[i]));
-	for (i = 0; i < 20; i++) {
+	for (i = 0; i < 10; i++) {
 		EXPECT_EQ(0, pci_unbind_driver(self->bdf));
 		EXPECT_EQ(0, pci_bind_driver(self->bdf, "vfio-pci"));
 		usleep(20000);
 	}
 	for (i = 0; i < 2; i++) {
-		race[i].stop = true;
+		__atomic_store_n(&race[i].stop, true, __ATOMIC_RELAXED);
 		ASSERT_EQ(0, pthread_join(thread[i], NULL));
 	}
 	EXPECT_LT(0, race[0].bound + race[1].bound);

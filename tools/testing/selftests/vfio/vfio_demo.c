@@ -53,7 +53,6 @@ struct demo {
 	const char *sha256;
 };
 
-__attribute__((format(printf, 1, 2), noreturn))
 static void fail(const char *fmt, ...)
 {
 	va_list args;
@@ -67,7 +66,6 @@ static void fail(const char *fmt, ...)
 	exit(1);
 }
 
-__attribute__((format(printf, 2, 3)))
 static void check(int rc, const char *fmt, ...)
 {
 	char what[256];
@@ -81,7 +79,6 @@ static void check(int rc, const char *fmt, ...)
 	fail("%s: %s", what, strerror(-rc));
 }
 
-__attribute__((format(printf, 2, 3)))
 static void say(const char *what, const char *fmt, ...)
 {
 	va_list args;
@@ -287,7 +284,7 @@ static void demo_shared(struct demo *demo, struct edu *edu)
 
 static void usage(void)
 {
-	fprintf(stderr, "usage: vfio_demo --nvme BDF --nvme-sha256 HEX --edu BDF --edu2 BDF\n");
+	fprintf(stderr, "vfio_demo --nvme BDF --nvme-sha256 HEX --edu BDF --edu2 BDF\n");
 	exit(2);
 }
 

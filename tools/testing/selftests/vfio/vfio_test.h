@@ -7,7 +7,7 @@
  *   EDU0, EDU1        edu devices, each in a group of its own
  *   EDU_MF0, EDU_MF1  two functions of an edu, in one group
  *   NVME0             a disk, whose sha256 is NVME0_SHA256
- *   E1000E0           a network card
+ *   NIC0           a network card
  *
  * Devices are named by PCI address.  An empty variable says that the machine
  * cannot have the device, and the test is skipped; one that is not set at all

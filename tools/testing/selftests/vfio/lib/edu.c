@@ -7,6 +7,7 @@
 
 #include "edu.h"
 #include "klog.h"
+#include "mmio.h"
 #include "vfio.h"
 
 #define EDU_REG_ID		0x00
@@ -32,21 +33,6 @@
 #define EDU_TIMEOUT_MS		10000
 #define EDU_FAULT_TRIES		120	/* 12 s: two of VT-d's log intervals */
 
-static uint32_t edu_readl(struct edu *edu, uint32_t reg)
-{
-	return *(volatile uint32_t *)((volatile char *)edu->regs + reg);
-}
-
-static void edu_writel(struct edu *edu, uint32_t reg, uint32_t value)
-{
-	*(volatile uint32_t *)((volatile char *)edu->regs + reg) = value;
-}
-
-static void edu_writeq(struct edu *edu, uint32_t reg, uint64_t value)
-{
-	*(volatile uint64_t *)((volatile char *)edu->regs + reg) = value;
-}
-
 /* Wait until the bits of a register are clear. */
 static int edu_wait_clear(struct edu *edu, uint32_t reg, uint32_t bits)
 {
@@ -54,7 +40,7 @@ static int edu_wait_clear(struct edu *edu, uint32_t reg, uint32_t bits)
 	int ms;
 
 	for (ms = 0; ms < EDU_TIMEOUT_MS; ms++) {
-		if (!(edu_readl(edu, reg) & bits))
+		if (!(mmio_readl(edu->regs, reg) & bits))
 			return 0;
 		nanosleep(&tick, NULL);
 	}
@@ -73,7 +59,7 @@ int edu_open(struct edu *edu, int dev)
 				     &edu->regs_size);
 	if (!edu->regs)
 		return -errno;
-	if (edu_readl(edu, EDU_REG_ID) != EDU_ID) {
+	if (mmio_readl(edu->regs, EDU_REG_ID) != EDU_ID) {
 		edu_close(edu);
 		return -ENODEV;
 	}
@@ -82,7 +68,7 @@ int edu_open(struct edu *edu, int dev)
 
 void edu_close(struct edu *edu)
 {
-	munmap((void *)edu->regs, edu->regs_size);
+	munmap(edu->regs, edu->regs_size);
 }
 
 int edu_check(struct edu *edu)
@@ -90,23 +76,23 @@ int edu_check(struct edu *edu)
 	const uint32_t word = 0x12345678;
 	int rc;
 
-	edu_writel(edu, EDU_REG_LIVENESS, word);
-	if (edu_readl(edu, EDU_REG_LIVENESS) != ~word)
+	mmio_writel(edu->regs, EDU_REG_LIVENESS, word);
+	if (mmio_readl(edu->regs, EDU_REG_LIVENESS) != ~word)
 		return -EIO;
-	edu_writel(edu, EDU_REG_FACTORIAL, 5);
+	mmio_writel(edu->regs, EDU_REG_FACTORIAL, 5);
 	rc = edu_wait_clear(edu, EDU_REG_STATUS, EDU_STATUS_COMPUTING);
 	if (rc)
 		return rc;
-	return edu_readl(edu, EDU_REG_FACTORIAL) == 120 ? 0 : -EIO;
+	return mmio_readl(edu->regs, EDU_REG_FACTORIAL) == 120 ? 0 : -EIO;
 }
 
 static int edu_dma(struct edu *edu, uint64_t src, uint64_t dst, uint32_t len,
 		   uint32_t command)
 {
-	edu_writeq(edu, EDU_REG_DMA_SRC, src);
-	edu_writeq(edu, EDU_REG_DMA_DST, dst);
-	edu_writeq(edu, EDU_REG_DMA_COUNT, len);
-	edu_writeq(edu, EDU_REG_DMA_CMD, command | EDU_DMA_START);
+	mmio_writeq(edu->regs, EDU_REG_DMA_SRC, src);
+	mmio_writeq(edu->regs, EDU_REG_DMA_DST, dst);
+	mmio_writeq(edu->regs, EDU_REG_DMA_COUNT, len);
+	mmio_writeq(edu->regs, EDU_REG_DMA_CMD, command | EDU_DMA_START);
 	return edu_wait_clear(edu, EDU_REG_DMA_CMD, EDU_DMA_START);
 }
 
@@ -169,15 +155,15 @@ int edu_wait_fault(struct edu *edu, uint64_t iova, int klog, const char *bdf,
 
 void edu_irq_raise(struct edu *edu, uint32_t bits)
 {
-	edu_writel(edu, EDU_REG_IRQ_RAISE, bits);
+	mmio_writel(edu->regs, EDU_REG_IRQ_RAISE, bits);
 }
 
 uint32_t edu_irq_status(struct edu *edu)
 {
-	return edu_readl(edu, EDU_REG_IRQ_STATUS);
+	return mmio_readl(edu->regs, EDU_REG_IRQ_STATUS);
 }
 
 void edu_irq_ack(struct edu *edu, uint32_t bits)
 {
-	edu_writel(edu, EDU_REG_IRQ_ACK, bits);
+	mmio_writel(edu->regs, EDU_REG_IRQ_ACK, bits);
 }

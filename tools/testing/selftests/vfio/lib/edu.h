@@ -19,7 +19,7 @@
 
 struct edu {
 	int dev;		/* the VFIO device file; not ours to close */
-	volatile void *regs;
+	void *regs;
 	size_t regs_size;
 };
 

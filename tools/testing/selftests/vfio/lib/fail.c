@@ -21,12 +21,13 @@ int fail_nth_open(void)
 		{ DEBUGFS "fail_page_alloc/ignore-gfp-wait", "N" },
 		{ DEBUGFS "fail_page_alloc/verbose", "0" },
 		{ DEBUGFS "fail_page_alloc/min-order", "0" },
+		{ }
 	};
-	unsigned int i;
+	const char *const (*setting)[2];
 	int fd, rc;
 
-	for (i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
-		rc = sysfs_write(settings[i][0], settings[i][1]);
+	for (setting = settings; (*setting)[0]; setting++) {
+		rc = sysfs_write((*setting)[0], (*setting)[1]);
 		if (rc)
 			return rc;
 	}

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "mmio.h"
 #include "nvme.h"
 #include "vfio.h"
 
@@ -84,26 +85,6 @@ struct nvme_completion {
 	uint16_t status;	/* bit 0: phase */
 };
 
-static uint32_t nvme_readl(struct nvme *nvme, uint32_t reg)
-{
-	return *(volatile uint32_t *)((volatile char *)nvme->regs + reg);
-}
-
-static uint64_t nvme_readq(struct nvme *nvme, uint32_t reg)
-{
-	return *(volatile uint64_t *)((volatile char *)nvme->regs + reg);
-}
-
-static void nvme_writel(struct nvme *nvme, uint32_t reg, uint32_t value)
-{
-	*(volatile uint32_t *)((volatile char *)nvme->regs + reg) = value;
-}
-
-static void nvme_writeq(struct nvme *nvme, uint32_t reg, uint64_t value)
-{
-	*(volatile uint64_t *)((volatile char *)nvme->regs + reg) = value;
-}
-
 static void *nvme_page_va(struct nvme *nvme, enum nvme_page page)
 {
 	return nvme->mem + page * NVME_PAGE;
@@ -126,7 +107,7 @@ static int nvme_wait_ready(struct nvme *nvme, uint32_t ready)
 	int ms;
 
 	for (ms = 0; ms < nvme->timeout_ms; ms++) {
-		csts = nvme_readl(nvme, NVME_REG_CSTS);
+		csts = mmio_readl(nvme->regs, NVME_REG_CSTS);
 		if (csts & NVME_CSTS_FATAL)
 			return -EIO;
 		if ((csts & NVME_CSTS_READY) == ready)
@@ -138,7 +119,7 @@ static int nvme_wait_ready(struct nvme *nvme, uint32_t ready)
 
 static int nvme_disable(struct nvme *nvme)
 {
-	nvme_writel(nvme, NVME_REG_CC, 0);
+	mmio_writel(nvme->regs, NVME_REG_CC, 0);
 	return nvme_wait_ready(nvme, 0);
 }
 
@@ -146,10 +127,10 @@ static int nvme_enable(struct nvme *nvme)
 {
 	uint32_t last = NVME_QUEUE_DEPTH - 1;
 
-	nvme_writel(nvme, NVME_REG_AQA, last << 16 | last);
-	nvme_writeq(nvme, NVME_REG_ASQ, nvme->admin.sq_iova);
-	nvme_writeq(nvme, NVME_REG_ACQ, nvme->admin.cq_iova);
-	nvme_writel(nvme, NVME_REG_CC,
+	mmio_writel(nvme->regs, NVME_REG_AQA, last << 16 | last);
+	mmio_writeq(nvme->regs, NVME_REG_ASQ, nvme->admin.sq_iova);
+	mmio_writeq(nvme->regs, NVME_REG_ACQ, nvme->admin.cq_iova);
+	mmio_writel(nvme->regs, NVME_REG_CC,
 		    NVME_CC_ENABLE | NVME_CC_IOSQES_64 | NVME_CC_IOCQES_16);
 	return nvme_wait_ready(nvme, NVME_CSTS_READY);
 }
@@ -159,9 +140,8 @@ static void nvme_ring(struct nvme *nvme, const struct nvme_queue *queue,
 {
 	uint32_t index = 2 * queue->id + completion;
 
-	__sync_synchronize();
-	nvme_writel(nvme, NVME_REG_DOORBELL + index * nvme->doorbell_stride,
-		    value);
+	mmio_writel(nvme->regs,
+		    NVME_REG_DOORBELL + index * nvme->doorbell_stride, value);
 }
 
 static void nvme_submit(struct nvme *nvme, struct nvme_queue *queue,
@@ -179,12 +159,14 @@ static void nvme_submit(struct nvme *nvme, struct nvme_queue *queue,
 static bool nvme_take(struct nvme *nvme, struct nvme_queue *queue,
 		      uint16_t *status)
 {
-	volatile struct nvme_completion *entry = queue->cq;
+	struct nvme_completion *entry = queue->cq;
+	uint16_t word;
 
 	entry += queue->head;
-	if ((entry->status & 1) != queue->phase)
+	word = __atomic_load_n(&entry->status, __ATOMIC_ACQUIRE);
+	if ((word & 1) != queue->phase)
 		return false;
-	*status = entry->status >> 1;
+	*status = word >> 1;
 	queue->head = (queue->head + 1) % NVME_QUEUE_DEPTH;
 	if (!queue->head)
 		queue->phase ^= 1;
@@ -353,12 +335,12 @@ static int nvme_map_regs(struct nvme *nvme)
 				      &nvme->regs_size);
 	if (!nvme->regs)
 		return -errno;
-	cap = nvme_readq(nvme, NVME_REG_CAP);
+	cap = mmio_readq(nvme->regs, NVME_REG_CAP);
 	nvme->doorbell_stride = 4 << NVME_CAP_STRIDE(cap);
 	nvme->timeout_ms = 500 * (NVME_CAP_TIMEOUT(cap) + 1);
-	nvme->version = nvme_readl(nvme, NVME_REG_VS);
+	nvme->version = mmio_readl(nvme->regs, NVME_REG_VS);
 	if (NVME_CAP_MPSMIN(cap)) {
-		munmap((void *)nvme->regs, nvme->regs_size);
+		munmap(nvme->regs, nvme->regs_size);
 		return -ENODEV;
 	}
 	return 0;
@@ -405,7 +387,7 @@ err_irqs:
 	nvme_disable(nvme);
 	nvme_stop_irqs(nvme);
 err_regs:
-	munmap((void *)nvme->regs, nvme->regs_size);
+	munmap(nvme->regs, nvme->regs_size);
 	return rc;
 }
 
@@ -413,7 +395,7 @@ void nvme_close(struct nvme *nvme)
 {
 	nvme_disable(nvme);
 	nvme_stop_irqs(nvme);
-	munmap((void *)nvme->regs, nvme->regs_size);
+	munmap(nvme->regs, nvme->regs_size);
 }
 
 /* The second PRP names the second page, or a list of all after the first. */

@@ -31,13 +31,13 @@ struct nvme_queue {
 	int eventfd;
 	void *sq;
 	uint64_t sq_iova;
-	volatile void *cq;
+	void *cq;
 	uint64_t cq_iova;
 };
 
 struct nvme {
 	int dev;		/* the VFIO device file; not ours to close */
-	volatile void *regs;
+	void *regs;
 	size_t regs_size;
 	uint32_t doorbell_stride;	/* bytes */
 	int timeout_ms;
