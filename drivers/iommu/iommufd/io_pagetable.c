@@ -182,9 +182,9 @@ static int domain_map_runs(struct iopt_domain *domain, struct iopt_area *area)
 	return 0;
 
 err_unmap:
-	if (iova != area->node.start)
-		iommu_unmap(domain->domain, area->node.start,
-			    iova - area->node.start);
+	/* 6.1's VT-d driver leaves the beginning of a run that failed mapped. */
+	iommu_unmap(domain->domain, area->node.start,
+		    iova + iter.length - area->node.start);
 	return ret;
 }
 
