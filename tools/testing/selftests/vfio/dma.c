@@ -123,14 +123,23 @@ static void check_huge(struct __test_metadata *_metadata,
 				   IOVA + HUGE - 8));
 }
 
+static void *mmap_hugetlb(void)
+{
+	return mmap(NULL, HUGE, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+}
+
 TEST_F(dma, hugetlb)
 {
 	unsigned char *mem;
 
-	mem = mmap(NULL, HUGE, PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	mem = mmap_hugetlb();
+	if (mem == MAP_FAILED) {
+		ASSERT_EQ(0, sysfs_write("/proc/sys/vm/nr_hugepages", "4"));
+		mem = mmap_hugetlb();
+	}
 	ASSERT_NE(MAP_FAILED, mem)
-		TH_LOG("no 2 MiB huge page, see nr_hugepages");
+		TH_LOG("the kernel has no 2 MiB huge page to give");
 	check_huge(_metadata, self, mem);
 }
 
@@ -704,20 +713,43 @@ TEST_F_TIMEOUT(dma, map_fail_nth, 300)
 	EXPECT_LT(0, failed);
 }
 
-/* UNMAP allocates nothing that it could fail for. */
-TEST_F(dma, unmap_fail_nth)
+/* UNMAP and DETACH allocate nothing that they could fail for. */
+TEST_F(dma, teardown_fail_nth)
 {
 	int fd = fail_nth_open();
 	unsigned int nth;
 
 	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, attach(self));
-	for (nth = 1; nth < 8; nth++) {
+	for (nth = 1; nth < 6; nth++) {
+		ASSERT_EQ(0, attach(self));
 		ASSERT_EQ(0, map_rw(self, self->mem, 16 * PAGE, IOVA));
 		ASSERT_EQ(0, fail_nth_arm(fd, nth));
 		EXPECT_EQ(0, ioas_unmap(self->iommufd, self->ioas, IOVA,
 					16 * PAGE, NULL));
 		ASSERT_LE(0, fail_nth_disarm(fd));
+		ASSERT_EQ(0, fail_nth_arm(fd, nth));
+		EXPECT_EQ(0, vfio_detach(self->vdev.fd));
+		ASSERT_LE(0, fail_nth_disarm(fd));
+	}
+}
+
+/* Nor does the close of an attached device. */
+TEST_F(dma, close_fail_nth)
+{
+	int fd = fail_nth_open();
+	unsigned int nth;
+
+	ASSERT_LE(0, fd);
+	for (nth = 1; nth < 6; nth++) {
+		ASSERT_EQ(0, attach(self));
+		ASSERT_TRUE(nth > 1 ||
+			    !map_rw(self, self->mem, 16 * PAGE, IOVA));
+		edu_close(&self->edu);
+		ASSERT_EQ(0, fail_nth_arm(fd, nth));
+		EXPECT_EQ(0, close(self->vdev.fd));
+		ASSERT_LE(0, fail_nth_disarm(fd));
+		edu_bind(_metadata, &self->vdev, &self->edu, "EDU0",
+			 self->iommufd);
 	}
 }
 

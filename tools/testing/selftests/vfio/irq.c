@@ -230,7 +230,7 @@ FIXTURE_SETUP(disk)
 	ASSERT_LE(0, self->iommufd);
 	ASSERT_EQ(0, ioas_alloc(self->iommufd, &self->ioas));
 	vdev_bind(_metadata, &self->vdev, "NVME0", self->iommufd);
-	self->sha256 = REQUIRE_ENV("NVME0_SHA256");
+	self->sha256 = REQUIRE_ENV("NVME_SHA256");
 	pt = self->ioas;
 	ASSERT_EQ(0, vfio_attach(self->vdev.fd, &pt));
 	self->mem = alloc_memory(NVME_MEM_SIZE);

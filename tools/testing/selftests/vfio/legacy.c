@@ -69,7 +69,7 @@ TEST_F_TIMEOUT(legacy, nvme_disk, 120)
 	struct nvme nvme;
 
 	open_device(_metadata, self, "NVME0");
-	expected = REQUIRE_ENV("NVME0_SHA256");
+	expected = REQUIRE_ENV("NVME_SHA256");
 	ASSERT_NE(NULL, mem);
 	ASSERT_EQ(0, type1_map(&self->t1, mem, NVME_MEM_SIZE, IOVA, TYPE1_RW));
 	ASSERT_EQ(0, nvme_open(&nvme, self->dev, mem, IOVA));

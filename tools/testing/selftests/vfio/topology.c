@@ -14,7 +14,7 @@ TEST(no_iommu)
 	const char *bdf;
 	DIR *nodes;
 
-	REQUIRE_ENV("IOMMU");
+	REQUIRE_ENV("topology");
 	if (!iommu_is("none"))
 		SKIP_TEST("%s: this machine has an IOMMU", _metadata->name);
 	bdf = REQUIRE_ENV("EDU0");
@@ -54,7 +54,7 @@ TEST(unsafe_interrupts)
 	uint32_t pt;
 	void *mem;
 
-	REQUIRE_ENV("IOMMU");
+	REQUIRE_ENV("topology");
 	if (!iommu_is("virtio"))
 		SKIP_TEST("%s: this machine isolates MSIs, or has no IOMMU",
 			  _metadata->name);

@@ -6,7 +6,7 @@
  *   IOMMU             vtd, amd, virtio or none
  *   EDU0, EDU1        edu devices, each in a group of its own
  *   EDU_MF0, EDU_MF1  two functions of an edu, in one group
- *   NVME0             a disk, whose sha256 is NVME0_SHA256
+ *   NVME0             a disk, whose sha256 is NVME_SHA256
  *   NIC0           a network card
  *
  * Devices are named by PCI address.  An empty variable says that the machine
@@ -72,7 +72,7 @@ static inline const char *require_device(struct __test_metadata *_metadata,
 
 static inline bool iommu_is(const char *kind)
 {
-	const char *iommu = getenv("IOMMU");
+	const char *iommu = getenv("topology");
 
 	return iommu && !strcmp(iommu, kind);
 }
@@ -80,7 +80,7 @@ static inline bool iommu_is(const char *kind)
 /* For tests that do not apply to a machine without IOMMU. */
 static inline void require_iommu(struct __test_metadata *_metadata)
 {
-	require_env(_metadata, "IOMMU");
+	require_env(_metadata, "topology");
 	if (iommu_is("none"))
 		SKIP_TEST("%s: this machine has no IOMMU", _metadata->name);
 	if (!iommu_is("virtio"))
