@@ -7,7 +7,9 @@
  * Every mapping must lead to its own bytes, everything else must be blocked,
  * and a change that fails must leave what was there working.
  */
+#include <pthread.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "fail.h"
 #include "vfio_test.h"
@@ -500,6 +502,68 @@ TEST_F(dma, second_device_bad_pt)
 	EXPECT_EQ(-ENOENT, vfio_attach(vdev2.fd, &pt));
 	EXPECT_TRUE(dma_works(&self->edu, self->mem, IOVA));
 	close(vdev2.fd);
+}
+
+#define RACE_SECONDS	3
+#define HIGH_IOVA	(1ULL << 40)	/* where AMD's tables grow a level */
+
+struct mapper {
+	struct _test_data_dma *self;
+	uint64_t iova;
+	bool stop;
+	unsigned int rounds;
+	int error;
+};
+
+static void *map_and_unmap(void *arg)
+{
+	struct mapper *mapper = arg;
+	struct _test_data_dma *self = mapper->self;
+	int rc = 0;
+
+	while (!rc && !__atomic_load_n(&mapper->stop, __ATOMIC_RELAXED)) {
+		rc = map_rw(self, self->mem, 4 * PAGE, mapper->iova);
+		if (!rc)
+			rc = ioas_unmap(self->iommufd, self->ioas,
+					mapper->iova, 4 * PAGE, NULL);
+		mapper->rounds++;
+	}
+	mapper->error = rc;
+	return NULL;
+}
+
+/* Maps and unmaps race one another and a second device's comings and goings. */
+TEST_F(dma, race)
+{
+	struct mapper mappers[] = {
+		{ .self = self, .iova = IOVA2 },
+		{ .self = self, .iova = HIGH_IOVA },
+	};
+	pthread_t threads[ARRAY_SIZE(mappers)];
+	time_t end = time(NULL) + RACE_SECONDS;
+	struct vdev vdev2;
+	uint32_t pt;
+	unsigned int i;
+
+	vdev_bind(_metadata, &vdev2, "EDU1", self->iommufd);
+	ASSERT_EQ(0, attach(self));
+	ASSERT_EQ(0, map_rw(self, self->mem + 8 * PAGE, PAGE, IOVA));
+	for (i = 0; i < ARRAY_SIZE(mappers); i++)
+		ASSERT_EQ(0, pthread_create(&threads[i], NULL, map_and_unmap,
+					    &mappers[i]));
+	do {
+		pt = self->ioas;
+		EXPECT_EQ(0, vfio_attach(vdev2.fd, &pt));
+		EXPECT_EQ(0, vfio_detach(vdev2.fd));
+		EXPECT_TRUE(dma_works(&self->edu, self->mem + 8 * PAGE, IOVA));
+	} while (time(NULL) < end);
+	for (i = 0; i < ARRAY_SIZE(mappers); i++) {
+		__atomic_store_n(&mappers[i].stop, true, __ATOMIC_RELAXED);
+		ASSERT_EQ(0, pthread_join(threads[i], NULL));
+		EXPECT_EQ(0, mappers[i].error);
+		EXPECT_LT(0, mappers[i].rounds);
+	}
+	EXPECT_EQ(0, close(vdev2.fd));
 }
 
 /*

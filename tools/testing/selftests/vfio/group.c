@@ -47,8 +47,7 @@ FIXTURE_SETUP(pair)
 	REQUIRE_IOMMU();
 	/* QEMU gives it the requester ids that buses have before numbering. */
 	if (variant->behind_port && iommu_is("amd"))
-		SKIP_TEST("%s: QEMU's AMD-Vi tells apart devices of bus 0 only",
-			  _metadata->name);
+		SKIP_TEST("QEMU's AMD-Vi tells apart devices of bus 0 only");
 	self->mem = alloc_memory(2 * PAGE);
 	ASSERT_NE(NULL, self->mem);
 	self->mem2 = self->mem + PAGE;

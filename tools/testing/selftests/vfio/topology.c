@@ -16,7 +16,7 @@ TEST(no_iommu)
 
 	REQUIRE_ENV("topology");
 	if (!iommu_is("none"))
-		SKIP_TEST("%s: this machine has an IOMMU", _metadata->name);
+		SKIP_TEST("this machine has an IOMMU");
 	bdf = REQUIRE_ENV("EDU0");
 	EXPECT_EQ(-ENOENT, pci_group(bdf));
 	EXPECT_EQ(-EIO, pci_bind_driver(bdf, "vfio-pci"));
@@ -56,8 +56,7 @@ TEST(unsafe_interrupts)
 
 	REQUIRE_ENV("topology");
 	if (!iommu_is("virtio"))
-		SKIP_TEST("%s: this machine isolates MSIs, or has no IOMMU",
-			  _metadata->name);
+		SKIP_TEST("this machine isolates MSIs, or has no IOMMU");
 	ASSERT_LE(0, iommufd);
 	bdf = REQUIRE_DEVICE("EDU0");
 	dev = vfio_cdev_open(bdf);
@@ -86,8 +85,7 @@ TEST(safe_interrupts)
 
 	REQUIRE_IOMMU();
 	if (iommu_is("virtio"))
-		SKIP_TEST("%s: this machine does not isolate MSIs",
-			  _metadata->name);
+		SKIP_TEST("this machine does not isolate MSIs");
 	ASSERT_LE(0, iommufd);
 	ASSERT_EQ(0, sysfs_write(UNSAFE_INTERRUPTS, "N"));
 	vdev_bind(_metadata, &vdev, "EDU0", iommufd);

@@ -55,7 +55,7 @@ static inline const char *require_env(struct __test_metadata *_metadata,
 	ASSERT_NE(NULL, value)
 		TH_LOG("%s is not set, see vfio_test.h", name);
 	if (!*value)
-		SKIP_TEST("%s: this machine has no %s", _metadata->name, name);
+		SKIP_TEST("this machine has no %s", name);
 	return value;
 }
 
@@ -82,7 +82,7 @@ static inline void require_iommu(struct __test_metadata *_metadata)
 {
 	require_env(_metadata, "topology");
 	if (iommu_is("none"))
-		SKIP_TEST("%s: this machine has no IOMMU", _metadata->name);
+		SKIP_TEST("this machine has no IOMMU");
 	if (!iommu_is("virtio"))
 		return;
 	ASSERT_EQ(0, sysfs_write(UNSAFE_INTERRUPTS, "Y"));
