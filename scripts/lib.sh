@@ -17,14 +17,13 @@ say() { printf '%s\n' "$*"; }
 warn() { printf '%s: %s\n' "$self" "$*" >&2; }
 die() { warn "$*"; exit 1; }
 
-# The trees under build/ are changed by one process at a time; the lock lasts
-# until the calling script ends or drops it with unlock_build.
+# lock_build [WHAT]: only one process at a time changes a thing under build/;
+# the lock lasts until the calling script ends.
 lock_build() {
 	mkdir -p "$build"
-	exec 9>"$build/.lock"
+	exec 9>"$build/.lock${1:+-$1}"
 	flock 9
 }
-unlock_build() { exec 9>&-; }
 
 # kmake TREE ARG...: make in the kernel tree with its output in build/TREE
 kmake() {

@@ -4,11 +4,15 @@
 #
 #   pcie.0 --+-- 02.0 edu                        EDU0      its own group
 #            +-- 03.0 edu                        EDU1      its own group
-#            +-- 04.0 root port --+-- 00.0 edu   EDU_MF0 \ one group,
-#            |                    +-- 00.1 edu   EDU_MF1 / with a hot reset
+#            +-- 04.0 root port --+-- 00.0 edu   EDU_MF2 \ one group,
+#            |                    +-- 00.1 edu   EDU_MF3 / with a hot reset
 #            +-- 05.0 nvme                       NVME0     its own group
 #            +-- 06.0 root port ----- 00.0 e1000e  NIC0    its own group
 #            +-- 07.0 pci-testdev                TESTDEV0  4 MiB of BAR memory
+#            +-- 08.0 root port --+-- 00.0 edu   EDU_MF4 \ one group; the kernel
+#            |                    +-- 00.1 rng   RNG_MF0 / has a driver for rng
+#            +-- 09.0 edu                        EDU_MF0 \ one group, whose DMA
+#            +-- 09.1 edu                        EDU_MF1 / QEMU's AMD-Vi sees too
 #
 # The names are variables that the guest's init finds by PCI id and exports.
 # edu aborts QEMU when a DMA reaches the end of its 4 KiB buffer: 4095 bytes at
@@ -24,10 +28,15 @@ vm_devices() {
 		-device pcie-root-port,id=port0,addr=04.0,chassis=1,slot=1,x-speed=2_5,x-width=1
 		-device "$edu,bus=port0,multifunction=on,addr=00.0"
 		-device "$edu,bus=port0,addr=00.1"
-		-drive "if=none,id=disk0,file=$disk,format=raw"
+		-drive "if=none,id=disk0,file=$disk,format=raw,snapshot=on"
 		-device nvme,drive=disk0,serial=iommufd0,addr=05.0
 		-device pcie-root-port,id=port1,addr=06.0,chassis=2,slot=2,x-speed=2_5,x-width=1
 		-device e1000e,bus=port1,romfile=
 		-device pci-testdev,membar=4M,addr=07.0
+		-device pcie-root-port,id=port2,addr=08.0,chassis=3,slot=3,x-speed=2_5,x-width=1
+		-device "$edu,bus=port2,multifunction=on,addr=00.0"
+		-device virtio-rng-pci,bus=port2,addr=00.1
+		-device "$edu,multifunction=on,addr=09.0"
+		-device "$edu,addr=09.1"
 	)
 }
