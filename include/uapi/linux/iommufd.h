@@ -206,13 +206,13 @@ enum iommufd_ioas_map_flags {
  * EINVAL     @length is 0; @length, a fixed @iova, or @user_va within its
  *            page does not fit the IOAS's alignment; or a fixed range touches
  *            a reserved one.
- * EEXIST     A fixed range touches an existing mapping.
+ * EEXIST     A fixed range touches an existing mapping, be it one that another
+ *            call is still making or removing.
  * ENOSPC     There is no free range that long.
  * EOVERFLOW  A range wraps, or @iova or @length is the highest number.
  * EFAULT     The memory cannot be pinned: there is none, it is a device's, or
  *            it may not be written.
  * ENOMEM     RLIMIT_MEMLOCK would be exceeded.
- * EBUSY      The range is being unmapped.
  * ========== ==============================================================
  *
  * Nothing is mapped or pinned after a failure.
