@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 # Configures kernel trees and shows their builds.  Sourced after lib.sh.
 
 # kconfig_inputs FRAGMENT...: a sum over everything that decides on a .config.

@@ -17,11 +17,11 @@ say() { printf '%s\n' "$*"; }
 warn() { printf '%s: %s\n' "$self" "$*" >&2; }
 die() { warn "$*"; exit 1; }
 
-# lock_build [WHAT]: only one process at a time changes a thing under build/;
-# the lock lasts until the calling script ends.
+# lock_build NAME: only one process at a time changes a thing under build/; the
+# lock lasts until the calling script ends.
 lock_build() {
 	mkdir -p "$build"
-	exec 9>"$build/.lock${1:+-$1}"
+	exec 9>"$build/$1"
 	flock 9
 }
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 # Reads patches/ and its quilt state.  Sourced after lib.sh.
 
 # The directories that are laid over the kernel tree.
@@ -21,7 +21,8 @@ files_of() {
 	local p
 
 	series_of "$1/series" | while read -r p; do
-		sed -n 's|^+++ [^/]*/\([^[:space:]]*\).*|\1|p; s|^--- a/\([^[:space:]]*\).*|\1|p' "$1/$p"
+		sed -n -e 's|^--- a/\([^[:space:]]*\).*|\1|p' \
+			-e 's|^+++ b/\([^[:space:]]*\).*|\1|p' "$1/$p"
 	done | sort -u
 }
 

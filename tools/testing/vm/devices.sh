@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2054 # QEMU's options have commas
 # The devices that every topology has, whatever its IOMMU.  Sourced by run.
 #
 #   pcie.0 --+-- 02.0 edu                        EDU0      its own group
