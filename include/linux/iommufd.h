@@ -13,7 +13,6 @@
 
 struct device;
 struct file;
-struct iommu_group;
 struct iommufd_device;
 
 /* Returns the device's strong reference: give it back with _unbind(). */
@@ -28,8 +27,5 @@ void iommufd_device_detach(struct iommufd_device *idev);
 /* Borrowed from idev: valid until it is unbound. */
 struct file *iommufd_device_file(struct iommufd_device *idev);
 u32 iommufd_device_id(struct iommufd_device *idev);
-
-bool iommufd_device_enforced_coherent(struct iommufd_device *idev);
-bool iommufd_file_has_group(struct file *file, struct iommu_group *group);
 
 #endif

@@ -301,23 +301,26 @@ static int get_target(struct iommufd_ctx *ictx, u32 pt_id,
 		      struct attach_target *target)
 {
 	struct iommufd_object *obj;
+	int ret = 0;
 
-	obj = iommufd_object_get_held(ictx, pt_id, NULL);
+	obj = iommufd_object_get(ictx, pt_id, NULL);
 	if (IS_ERR(obj))
 		return PTR_ERR(obj);
+
 	target->obj = obj;
-	target->hwpt = NULL;
 	if (obj->type == &iommufd_ioas_type) {
+		target->hwpt = NULL;
 		target->ioas = container_of(obj, struct iommufd_ioas, obj);
-		return 0;
-	}
-	if (obj->type == &iommufd_hwpt_type) {
+	} else if (obj->type == &iommufd_hwpt_type) {
 		target->hwpt = container_of(obj, struct iommufd_hwpt, obj);
 		target->ioas = target->hwpt->ioas;
-		return 0;
+	} else {
+		ret = -EINVAL;
 	}
-	iommufd_object_unhold(obj);
-	return -EINVAL;
+	if (!ret && !iommufd_object_tryhold(obj))
+		ret = -ENOENT;
+	iommufd_object_put(obj);
+	return ret;
 }
 
 /* A HWPT goes with its last user, and that may be us. */
@@ -407,14 +410,14 @@ static int group_reserve(struct iommufd_group *igroup,
 			 struct iommufd_ioas *ioas)
 {
 	struct iommu_resv_region *region, *next;
+	phys_addr_t msi_base = PHYS_ADDR_MAX;
 	LIST_HEAD(regions);
 	int ret;
 
-	igroup->msi_base = PHYS_ADDR_MAX;
 	ret = iommu_get_group_resv_regions(igroup->group, &regions);
 	list_for_each_entry_safe(region, next, &regions, list) {
 		if (region->type == IOMMU_RESV_SW_MSI)
-			igroup->msi_base = region->start;
+			msi_base = region->start;
 		if (!ret && region->type != IOMMU_RESV_DIRECT_RELAXABLE)
 			ret = iopt_reserve(&ioas->iopt, region->start,
 					   region->start + region->length - 1,
@@ -423,6 +426,8 @@ static int group_reserve(struct iommufd_group *igroup,
 	}
 	if (ret)
 		iopt_unreserve(&ioas->iopt, igroup);
+	else
+		igroup->msi_base = msi_base;
 	return ret;
 }
 
@@ -442,8 +447,35 @@ static int group_enter_hwpt(struct iommufd_group *igroup,
 	return ret;
 }
 
+/* An IOMMU driver takes any domain for one of its own. */
+static bool same_driver(struct iommufd_device *idev, struct iommufd_hwpt *hwpt)
+{
+	return dev_iommu_ops(idev->dev)->default_domain_ops ==
+	       hwpt->domain.domain->ops;
+}
+
+/* A HWPT that others are attached to; the IOAS may have to fit a further unit. */
+static int group_join_hwpt(struct iommufd_device *idev,
+			   struct iommufd_hwpt *hwpt)
+{
+	int ret;
+
+	if (!same_driver(idev, hwpt))
+		return -EINVAL;
+	ret = group_enter_hwpt(idev->igroup, hwpt);
+	if (ret)
+		return ret;
+	ret = iopt_fit_domain(&hwpt->ioas->iopt, &hwpt->domain);
+	if (ret) {
+		group_restore_domain(idev->igroup, hwpt);
+		return ret;
+	}
+	iommufd_object_tryhold(&hwpt->obj);
+	return 0;
+}
+
 /* Returns a HWPT of the IOAS that suits the group, which is attached to it. */
-static struct iommufd_hwpt *group_enter_existing(struct iommufd_group *igroup,
+static struct iommufd_hwpt *group_enter_existing(struct iommufd_device *idev,
 						 struct iommufd_ioas *ioas)
 {
 	struct iommufd_hwpt *hwpt;
@@ -452,11 +484,9 @@ static struct iommufd_hwpt *group_enter_existing(struct iommufd_group *igroup,
 	list_for_each_entry(hwpt, &ioas->hwpts, item) {
 		if (!hwpt->groups)
 			continue;
-		ret = group_enter_hwpt(igroup, hwpt);
-		if (!ret) {
-			iommufd_object_tryhold(&hwpt->obj);
+		ret = group_join_hwpt(idev, hwpt);
+		if (!ret)
 			return hwpt;
-		}
 		if (ret != -EINVAL)
 			return ERR_PTR(ret);
 	}
@@ -464,21 +494,20 @@ static struct iommufd_hwpt *group_enter_existing(struct iommufd_group *igroup,
 }
 
 /* Likewise, of a new HWPT. */
-static struct iommufd_hwpt *group_enter_new(struct iommufd_ctx *ictx,
-					    struct iommufd_group *igroup,
-					    struct iommufd_ioas *ioas,
-					    const struct bus_type *bus)
+static struct iommufd_hwpt *group_enter_new(struct iommufd_device *idev,
+					    struct iommufd_ioas *ioas)
 {
+	struct iommufd_group *igroup = idev->igroup;
 	struct iommufd_hwpt *hwpt;
 	int ret;
 
-	hwpt = iommufd_hwpt_alloc(ictx, ioas, bus);
+	hwpt = iommufd_hwpt_alloc(idev->ictx, ioas, idev->dev->bus);
 	if (IS_ERR(hwpt))
 		return hwpt;
 	ret = group_enter_hwpt(igroup, hwpt);
 	if (ret)
 		goto err_abort;
-	ret = iommufd_hwpt_fill(ictx, hwpt);
+	ret = iommufd_hwpt_fill(idev->ictx, hwpt);
 	if (ret)
 		goto err_restore;
 	return hwpt;
@@ -486,33 +515,28 @@ static struct iommufd_hwpt *group_enter_new(struct iommufd_ctx *ictx,
 err_restore:
 	group_restore_domain(igroup, hwpt);
 err_abort:
-	iommufd_hwpt_abort(ictx, hwpt);
+	iommufd_hwpt_abort(idev->ictx, hwpt);
 	return ERR_PTR(ret);
 }
 
 static struct iommufd_hwpt *group_enter(struct iommufd_device *idev,
 					struct attach_target *target)
 {
-	struct iommufd_group *igroup = idev->igroup;
 	struct iommufd_hwpt *hwpt = target->hwpt;
 	int ret;
 
 	if (!hwpt) {
-		hwpt = group_enter_existing(igroup, target->ioas);
+		hwpt = group_enter_existing(idev, target->ioas);
 		if (hwpt)
 			return hwpt;
-		return group_enter_new(idev->ictx, igroup, target->ioas,
-				       idev->dev->bus);
+		return group_enter_new(idev, target->ioas);
 	}
 
 	/* It was about to go when the user named it. */
 	if (!hwpt->groups)
 		return ERR_PTR(-ENOENT);
-	ret = group_enter_hwpt(igroup, hwpt);
-	if (ret)
-		return ERR_PTR(ret);
-	iommufd_object_tryhold(&hwpt->obj);
-	return hwpt;
+	ret = group_join_hwpt(idev, hwpt);
+	return ret ? ERR_PTR(ret) : hwpt;
 }
 
 /*

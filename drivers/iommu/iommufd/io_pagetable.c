@@ -31,6 +31,7 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
+#include "gap.h"
 #include "io_pagetable.h"
 #include "pages.h"
 
@@ -112,6 +113,7 @@ void iopt_init(struct io_pagetable *iopt)
 	iopt->areas = RB_ROOT_CACHED;
 	iopt->reserved = RB_ROOT_CACHED;
 	iopt->alignment = 1;
+	iopt->aperture.last = ULONG_MAX;
 }
 
 /**
@@ -123,13 +125,20 @@ void iopt_init(struct io_pagetable *iopt)
 void iopt_destroy(struct io_pagetable *iopt)
 {
 	unsigned long unmapped;
+	LIST_HEAD(drop);
 
 	WARN_ON(!list_empty(&iopt->domains));
 	WARN_ON(!RB_EMPTY_ROOT(&iopt->reserved.rb_root));
-	iopt_unmap_all(iopt, &unmapped);
+	iopt_unmap_all(iopt, &unmapped, &drop);
+	iopt_pins_drop(&drop);
 }
 
 /* ---- an area in a domain ---- */
+
+static unsigned long domain_alignment(struct iommu_domain *domain)
+{
+	return 1UL << __ffs(domain->pgsize_bitmap);
+}
 
 /* Page tables begin with at least three levels of 512 entries. */
 #define REACH_FIRST_BITS 39
@@ -164,6 +173,28 @@ static void domain_unmap(struct iopt_domain *domain, unsigned long iova,
 	WARN_ON(unmapped != length);
 }
 
+/*
+ * 6.1's VT-d driver says that nothing is mapped when it runs out of memory in
+ * the middle of a run, but leaves what it had mapped.  Unmapping a hole is not
+ * safe with it either, so look at each page first.
+ */
+static void unmap_failed_run(struct iommu_domain *domain, unsigned long iova,
+			     unsigned long length)
+{
+	unsigned long page = domain_alignment(domain);
+	unsigned long done = 0, step;
+
+	while (done < length) {
+		step = page;
+		if (iommu_iova_to_phys(domain, iova + done))
+			step = iommu_unmap(domain, iova + done, page);
+		if (WARN_ON(!step))
+			return;
+		done += step;
+		cond_resched();
+	}
+}
+
 static int domain_map_runs(struct iopt_domain *domain, struct iopt_area *area)
 {
 	unsigned long iova = area->node.start;
@@ -182,9 +213,10 @@ static int domain_map_runs(struct iopt_domain *domain, struct iopt_area *area)
 	return 0;
 
 err_unmap:
-	/* 6.1's VT-d driver leaves the beginning of a run that failed mapped. */
-	iommu_unmap(domain->domain, area->node.start,
-		    iova + iter.length - area->node.start);
+	unmap_failed_run(domain->domain, iova, iter.length);
+	if (iova != area->node.start)
+		iommu_unmap(domain->domain, area->node.start,
+			    iova - area->node.start);
 	return ret;
 }
 
@@ -238,99 +270,19 @@ static void area_unmap_domains(struct io_pagetable *iopt,
 		domain_unmap(domain, area->node.start, area_length(area));
 }
 
-/* ---- finding a place ---- */
+/* ---- places ---- */
+
+static bool in_aperture(const struct iopt_range *aperture, unsigned long start,
+			unsigned long last)
+{
+	return start >= aperture->start && last <= aperture->last;
+}
 
 static bool is_reserved(struct io_pagetable *iopt, unsigned long start,
 			unsigned long last)
 {
-	return interval_tree_iter_first(&iopt->reserved, start, last);
-}
-
-/*
- * If something is in the way between @start and @last, moves @end to the last
- * byte of it and returns true.
- */
-static bool skip_used(struct io_pagetable *iopt, unsigned long start,
-		      unsigned long last, unsigned long *end)
-{
-	struct interval_tree_node *node;
-
-	node = interval_tree_iter_first(&iopt->areas, start, last);
-	if (!node)
-		node = interval_tree_iter_first(&iopt->reserved, start, last);
-	if (!node)
-		return false;
-	*end = node->last;
-	return true;
-}
-
-/* Lowest address for @want from @from on; false when there is none. */
-static bool find_gap(struct io_pagetable *iopt,
-		     const struct iopt_gap_hint *want, unsigned long from,
-		     unsigned long *iova)
-{
-	unsigned long base, start, last, end;
-
-	for (;;) {
-		/* The lowest aligned base whose byte at the offset is free. */
-		start = from > want->offset ? from - want->offset : 0;
-		base = round_up(start, want->align);
-		if (base < start ||
-		    check_add_overflow(base, want->offset, &start) ||
-		    check_add_overflow(start, want->length - 1, &last))
-			return false;
-		if (!skip_used(iopt, start, last, &end)) {
-			*iova = start;
-			return true;
-		}
-		if (end == ULONG_MAX)
-			return false;
-		from = end + 1;
-	}
-}
-
-/* A search that cannot succeed below the hint, for the last one did not. */
-static bool hint_applies(const struct iopt_gap_hint *hint,
-			 const struct iopt_gap_hint *want)
-{
-	return want->length >= hint->length && want->align >= hint->align &&
-	       want->offset == hint->offset;
-}
-
-static int find_place(struct io_pagetable *iopt, struct iopt_area *area,
-		      unsigned long *iova)
-{
-	unsigned long uptr = area->pages->uptr + area->offset;
-	struct iopt_gap_hint want = {
-		.length = area_length(area),
-		.offset = area->offset,
-	};
-
-	if (want.length >= ULONG_MAX / 2)
-		return -EOVERFLOW;
-	want.align = min(roundup_pow_of_two(want.length), PMD_SIZE);
-	if (uptr)
-		want.align = min(want.align, 1UL << __ffs(uptr));
-	want.align = max(want.align, PAGE_SIZE);
-
-	/* Address 0 is never given out: too many programs read it as none. */
-	want.from = hint_applies(&iopt->hint, &want) ? iopt->hint.from : 1;
-	if (!find_gap(iopt, &want, max(want.from, 1UL), iova))
-		return -ENOSPC;
-	want.from = *iova;
-	iopt->hint = want;
-	return 0;
-}
-
-/* The gap that this area leaves may join the one below it. */
-static void hint_gap_below(struct io_pagetable *iopt, struct iopt_area *area)
-{
-	struct rb_node *prev = rb_prev(&area->node.rb);
-	unsigned long from = 0;
-
-	if (prev)
-		from = rb_entry(prev, struct interval_tree_node, rb)->last + 1;
-	iopt->hint.from = min(iopt->hint.from, from);
+	return !in_aperture(&iopt->aperture, start, last) ||
+	       interval_tree_iter_first(&iopt->reserved, start, last);
 }
 
 static bool area_aligned(struct iopt_area *area, unsigned long alignment)
@@ -348,8 +300,15 @@ static void insert_area(struct io_pagetable *iopt, struct iopt_area *area)
 
 static void remove_area(struct io_pagetable *iopt, struct iopt_area *area)
 {
+	struct rb_node *prev = rb_prev(&area->node.rb);
+	unsigned long gap = 0;
+
 	lockdep_assert_held_write(&iopt->iova_rwsem);
-	hint_gap_below(iopt, area);
+
+	/* What it leaves joins the gap below it. */
+	if (prev)
+		gap = rb_entry(prev, struct interval_tree_node, rb)->last + 1;
+	iopt_gap_freed(iopt, gap);
 	interval_tree_remove(&area->node, &iopt->areas);
 }
 
@@ -418,7 +377,7 @@ unsigned long iopt_area_iova(struct iopt_area *area)
  *
  * Context: process context; no locks held.
  * Return: 0; -EOVERFLOW when the range wraps; -EINVAL when it is misaligned or
- * reserved; -EEXIST when something is mapped there.
+ * reserved; -EEXIST when something is mapped there; -EINTR on a fatal signal.
  */
 int iopt_area_place(struct io_pagetable *iopt, struct iopt_area *area,
 		    unsigned long iova)
@@ -429,7 +388,8 @@ int iopt_area_place(struct io_pagetable *iopt, struct iopt_area *area,
 	if (check_add_overflow(iova, area_length(area) - 1, &last))
 		return -EOVERFLOW;
 
-	down_write(&iopt->iova_rwsem);
+	if (down_write_killable(&iopt->iova_rwsem))
+		return -EINTR;
 	area->node.start = iova;
 	area->node.last = last;
 	if (!area_aligned(area, iopt->alignment) ||
@@ -455,17 +415,19 @@ out_unlock:
  *
  * Context: process context; no locks held.
  * Return: 0; -ENOSPC; -EOVERFLOW when the area is half of the address space;
- * -EINVAL when the memory is misaligned.
+ * -EINVAL when the memory is misaligned; -EINTR on a fatal signal.
  */
 int iopt_area_place_anywhere(struct io_pagetable *iopt, struct iopt_area *area)
 {
 	unsigned long iova;
 	int ret = -EINVAL;
 
-	down_write(&iopt->iova_rwsem);
+	if (down_write_killable(&iopt->iova_rwsem))
+		return -EINTR;
 	if (!IS_ALIGNED(area_length(area) | area->offset, iopt->alignment))
 		goto out_unlock;
-	ret = find_place(iopt, area, &iova);
+	ret = iopt_find_gap(iopt, area->pages->uptr + area->offset,
+			    area_length(area), &iova);
 	if (ret)
 		goto out_unlock;
 	area->node.last = iova + area_length(area) - 1;
@@ -596,18 +558,15 @@ static void remove_areas(struct io_pagetable *iopt, struct list_head *areas)
 	up_write(&iopt->iova_rwsem);
 }
 
-static unsigned long free_areas(struct list_head *areas)
+static unsigned long free_areas(struct list_head *areas, struct list_head *drop)
 {
 	struct iopt_area *area, *next;
 	unsigned long length = 0;
-	LIST_HEAD(drop);
 
 	list_for_each_entry_safe(area, next, areas, item) {
 		length += area_length(area);
-		area_unpin(area, &drop);
+		area_unpin(area, drop);
 		iopt_area_free(area);
-		iopt_pins_drop(&drop);
-		INIT_LIST_HEAD(&drop);
 		cond_resched();
 	}
 	return length;
@@ -619,14 +578,16 @@ static unsigned long free_areas(struct list_head *areas)
  * @start: first byte
  * @last: last byte
  * @unmapped: set to the number of bytes that were mapped
+ * @drop: gets what is pinned for no one now, for iopt_pins_drop()
  *
- * Context: process context; no locks held.
+ * Context: process context; no locks of the address space.
  * Return: 0; -ENOENT when nothing is mapped there, or a mapping would be cut;
  * -EBUSY when another call is mapping or unmapping some of it.  On failure
  * nothing has changed.
  */
 int iopt_unmap(struct io_pagetable *iopt, unsigned long start,
-	       unsigned long last, unsigned long *unmapped)
+	       unsigned long last, unsigned long *unmapped,
+	       struct list_head *drop)
 {
 	struct iopt_area *area;
 	LIST_HEAD(claimed);
@@ -647,7 +608,7 @@ int iopt_unmap(struct io_pagetable *iopt, unsigned long start,
 	remove_areas(iopt, &claimed);
 out_unlock:
 	up_read(&iopt->domains_rwsem);
-	*unmapped = free_areas(&claimed);
+	*unmapped = free_areas(&claimed, drop);
 	return ret;
 }
 
@@ -655,14 +616,16 @@ out_unlock:
  * iopt_unmap_all() - remove every mapping
  * @iopt: the address space
  * @unmapped: set to the number of bytes that were mapped
+ * @drop: as of iopt_unmap()
  *
- * Context: process context; no locks held.
+ * Context: process context; no locks of the address space.
  * Return: 0, also when nothing was mapped; -EBUSY when another call is mapping
  * or unmapping, and then nothing has changed.
  */
-int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped)
+int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped,
+		   struct list_head *drop)
 {
-	int ret = iopt_unmap(iopt, 0, ULONG_MAX, unmapped);
+	int ret = iopt_unmap(iopt, 0, ULONG_MAX, unmapped, drop);
 
 	return ret == -ENOENT ? 0 : ret;
 }
@@ -683,27 +646,31 @@ unsigned long iopt_usable_ranges(struct io_pagetable *iopt,
 				 struct iopt_range *ranges, unsigned long max,
 				 unsigned long *alignment)
 {
+	const struct iopt_range *aperture = &iopt->aperture;
 	struct interval_tree_node *node;
-	unsigned long start = 0, nr = 0;
+	unsigned long start, nr = 0;
 	bool at_end = false;
 
 	down_read(&iopt->iova_rwsem);
 	*alignment = iopt->alignment;
-	for (node = interval_tree_iter_first(&iopt->reserved, 0, ULONG_MAX);
+	start = aperture->start;
+	for (node = interval_tree_iter_first(&iopt->reserved, start,
+					     aperture->last);
 	     node && !at_end;
-	     node = interval_tree_iter_next(node, 0, ULONG_MAX)) {
+	     node = interval_tree_iter_next(node, start, aperture->last)) {
 		if (node->start > start) {
 			if (nr < max)
 				ranges[nr] = (struct iopt_range){
 					start, node->start - 1 };
 			nr++;
 		}
-		at_end = node->last == ULONG_MAX;
+		at_end = node->last >= aperture->last;
 		start = max(start, node->last + 1);
 	}
 	if (!at_end) {
 		if (nr < max)
-			ranges[nr] = (struct iopt_range){ start, ULONG_MAX };
+			ranges[nr] = (struct iopt_range){ start,
+							  aperture->last };
 		nr++;
 	}
 	up_read(&iopt->iova_rwsem);
@@ -766,7 +733,7 @@ void iopt_unreserve(struct io_pagetable *iopt, void *owner)
 		interval_tree_remove(node, &iopt->reserved);
 		kfree(reserved);
 	}
-	iopt->hint.from = 0;
+	iopt_gap_freed(iopt, 0);
 	up_write(&iopt->iova_rwsem);
 }
 
@@ -887,60 +854,81 @@ void iopt_unpin_idle(struct io_pagetable *iopt)
 	iopt_pins_drop(&drop);
 }
 
-static unsigned long domain_alignment(struct iommu_domain *domain)
+/* Makes @aperture what it has in common with the domain's. */
+static void narrow_aperture(struct iopt_range *aperture,
+			    struct iommu_domain *domain)
 {
-	return 1UL << __ffs(domain->pgsize_bitmap);
+	struct iommu_domain_geometry *geometry = &domain->geometry;
+
+	if (!geometry->force_aperture)
+		return;
+	aperture->start = max_t(u64, aperture->start, geometry->aperture_start);
+	aperture->last = min_t(u64, aperture->last, geometry->aperture_end);
 }
 
-static void update_alignment(struct io_pagetable *iopt)
+/* What the domains demand, now that there is one less. */
+static void relax_limits(struct io_pagetable *iopt)
 {
+	struct iopt_range aperture = { 0, ULONG_MAX };
 	struct iopt_domain *domain;
 	unsigned long alignment = 1;
 
 	lockdep_assert_held(&iopt->domains_rwsem);
 
-	list_for_each_entry(domain, &iopt->domains, item)
+	list_for_each_entry(domain, &iopt->domains, item) {
 		alignment = max(alignment, domain_alignment(domain->domain));
+		narrow_aperture(&aperture, domain->domain);
+	}
 	down_write(&iopt->iova_rwsem);
 	iopt->alignment = alignment;
+	iopt->aperture = aperture;
+	iopt_gap_freed(iopt, 0);
 	up_write(&iopt->iova_rwsem);
 }
 
-/* The areas stay where they are; those to come will fit the domain. */
-static int raise_alignment(struct io_pagetable *iopt, unsigned long alignment)
+static bool areas_fit(struct io_pagetable *iopt, unsigned long alignment,
+		      const struct iopt_range *aperture)
 {
 	struct iopt_area *area;
+
+	for (area = any_area(iopt); area; area = area_after(area))
+		if (!area_aligned(area, alignment) ||
+		    !in_aperture(aperture, area->node.start, area->node.last))
+			return false;
+	return true;
+}
+
+/**
+ * iopt_fit_domain() - heed the limits of a domain that a device was attached to
+ * @iopt: the address space
+ * @domain: a domain of it, or one to be added; each device may narrow it
+ *
+ * Context: domains_rwsem is held for writing.
+ * Return: 0; -EINVAL when the domain's smallest page is larger than PAGE_SIZE;
+ * -EADDRINUSE when what is mapped is misaligned for it or outside its aperture,
+ * and then nothing has changed.
+ */
+int iopt_fit_domain(struct io_pagetable *iopt, struct iopt_domain *domain)
+{
+	unsigned long alignment = domain_alignment(domain->domain);
+	struct iopt_range aperture = iopt->aperture;
 	int ret = 0;
+
+	lockdep_assert_held_write(&iopt->domains_rwsem);
 
 	if (alignment > PAGE_SIZE)
 		return -EINVAL;
+	alignment = max(alignment, iopt->alignment);
+	narrow_aperture(&aperture, domain->domain);
 
 	down_write(&iopt->iova_rwsem);
-	if (alignment > iopt->alignment) {
-		for (area = any_area(iopt); area; area = area_after(area))
-			if (!area_aligned(area, alignment))
-				ret = -EADDRINUSE;
-		if (!ret)
-			iopt->alignment = alignment;
+	if (areas_fit(iopt, alignment, &aperture)) {
+		iopt->alignment = alignment;
+		iopt->aperture = aperture;
+	} else {
+		ret = -EADDRINUSE;
 	}
 	up_write(&iopt->iova_rwsem);
-	return ret;
-}
-
-static int reserve_outside_aperture(struct io_pagetable *iopt,
-				    struct iopt_domain *domain)
-{
-	struct iommu_domain_geometry *geometry = &domain->domain->geometry;
-	int ret = 0;
-
-	if (!geometry->force_aperture)
-		return 0;
-	if (geometry->aperture_start)
-		ret = iopt_reserve(iopt, 0, geometry->aperture_start - 1,
-				   domain);
-	if (!ret && geometry->aperture_end < ULONG_MAX)
-		ret = iopt_reserve(iopt, geometry->aperture_end + 1, ULONG_MAX,
-				   domain);
 	return ret;
 }
 
@@ -1001,10 +989,8 @@ void iopt_domain_init(struct iopt_domain *iopt_domain,
  *	geometry and page sizes are known
  *
  * Context: domains_rwsem is held for writing.
- * Return: 0; -EINVAL when the domain's smallest page is larger than PAGE_SIZE;
- * -EADDRINUSE when what is mapped is misaligned for it or outside its
- * aperture; -ENOMEM, -EINTR or the IOMMU driver's errno.  On failure the
- * domain is empty again.
+ * Return: 0; an errno of iopt_fit_domain(); -ENOMEM, -EINTR or the IOMMU
+ * driver's errno.  On failure the domain is empty again.
  */
 int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *domain)
 {
@@ -1012,22 +998,16 @@ int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *domain)
 
 	lockdep_assert_held_write(&iopt->domains_rwsem);
 
-	ret = raise_alignment(iopt, domain_alignment(domain->domain));
+	ret = iopt_fit_domain(iopt, domain);
 	if (ret)
 		return ret;
-	ret = reserve_outside_aperture(iopt, domain);
-	if (ret)
-		goto err_unreserve;
 	ret = map_areas(iopt, domain);
-	if (ret)
-		goto err_unreserve;
+	if (ret) {
+		relax_limits(iopt);
+		return ret;
+	}
 	list_add_tail(&domain->item, &iopt->domains);
 	return 0;
-
-err_unreserve:
-	iopt_unreserve(iopt, domain);
-	update_alignment(iopt);
-	return ret;
 }
 
 /**
@@ -1047,8 +1027,7 @@ void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *domain,
 	down_read(&iopt->iova_rwsem);
 	unmap_areas(iopt, domain, NULL);
 	up_read(&iopt->iova_rwsem);
-	iopt_unreserve(iopt, domain);
-	update_alignment(iopt);
+	relax_limits(iopt);
 	if (list_empty(&iopt->domains))
 		unpin_areas(iopt, drop);
 }

@@ -16,19 +16,17 @@
 struct iommu_domain;
 struct iopt_area;
 
+/* Sizes of gaps, in powers of two from PAGE_SIZE on; the last takes the rest. */
+#define IOPT_GAP_CLASSES 20
+
 /**
- * struct iopt_gap_hint - where the search for free address space may begin
- * @from: below this there is no gap for @length bytes aligned to @align at
- *	@offset in their page
- * @length: in bytes
- * @align: a power of two
- * @offset: in bytes, less than PAGE_SIZE
+ * struct iopt_range - a range of I/O addresses
+ * @start: first byte
+ * @last: last byte
  */
-struct iopt_gap_hint {
-	unsigned long from;
-	unsigned long length;
-	unsigned long align;
-	unsigned long offset;
+struct iopt_range {
+	unsigned long start;
+	unsigned long last;
 };
 
 /**
@@ -43,9 +41,12 @@ struct iopt_gap_hint {
  * @reserved: struct iopt_reserved; they may overlap each other
  * @alignment: what an area's address, length and offset in its page must be a
  *	multiple of; 1 to PAGE_SIZE
- * @hint: for automatic addresses
+ * @aperture: addresses that all domains have
+ * @gap_from: for each size class, an address below which there is no gap of
+ *	that size: see gap.c
  *
- * Lock order: @domains_rwsem, @iova_rwsem, spinlock of a struct iopt_pages.
+ * Lock order: @domains_rwsem, @iova_rwsem, growth_rwsem of a domain; spinlock
+ * of a struct iopt_pages.
  */
 struct io_pagetable {
 	struct rw_semaphore domains_rwsem;
@@ -55,7 +56,8 @@ struct io_pagetable {
 	struct rb_root_cached areas;
 	struct rb_root_cached reserved;
 	unsigned long alignment;
-	struct iopt_gap_hint hint;
+	struct iopt_range aperture;
+	unsigned long gap_from[IOPT_GAP_CLASSES];
 };
 
 /**
@@ -71,16 +73,6 @@ struct iopt_domain {
 	struct list_head item;
 	struct rw_semaphore growth_rwsem;
 	unsigned long reach;
-};
-
-/**
- * struct iopt_range - a range of I/O addresses
- * @start: first byte
- * @last: last byte
- */
-struct iopt_range {
-	unsigned long start;
-	unsigned long last;
 };
 
 void iopt_init(struct io_pagetable *iopt);
@@ -99,8 +91,10 @@ void iopt_area_unplace(struct io_pagetable *iopt, struct iopt_area *area);
 int iopt_area_fill(struct io_pagetable *iopt, struct iopt_area *area);
 
 int iopt_unmap(struct io_pagetable *iopt, unsigned long start,
-	       unsigned long last, unsigned long *unmapped);
-int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped);
+	       unsigned long last, unsigned long *unmapped,
+	       struct list_head *drop);
+int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped,
+		   struct list_head *drop);
 
 unsigned long iopt_usable_ranges(struct io_pagetable *iopt,
 				 struct iopt_range *ranges, unsigned long max,
@@ -115,6 +109,7 @@ int iopt_pin_areas(struct io_pagetable *iopt);
 bool iopt_areas_pinned(struct io_pagetable *iopt);
 void iopt_unpin_idle(struct io_pagetable *iopt);
 int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *domain);
+int iopt_fit_domain(struct io_pagetable *iopt, struct iopt_domain *domain);
 void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *domain,
 			struct list_head *drop);
 void iopt_domain_init(struct iopt_domain *iopt_domain,

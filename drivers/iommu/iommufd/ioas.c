@@ -13,6 +13,7 @@
 
 #include "hwpt.h"
 #include "ioctl.h"
+#include "pages.h"
 
 static void ioas_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 {
@@ -213,12 +214,12 @@ int iommufd_ioas_map_ioctl(struct iommufd_call *call)
 }
 
 static int unmap_range(struct io_pagetable *iopt, u64 iova, u64 length,
-		       unsigned long *unmapped)
+		       unsigned long *unmapped, struct list_head *drop)
 {
 	unsigned long last;
 
 	if (!iova && length == U64_MAX)
-		return iopt_unmap_all(iopt, unmapped);
+		return iopt_unmap_all(iopt, unmapped, drop);
 	if (iova >= ULONG_MAX || length >= ULONG_MAX)
 		return -EOVERFLOW;
 	if (!length)
@@ -226,7 +227,7 @@ static int unmap_range(struct io_pagetable *iopt, u64 iova, u64 length,
 	if (check_add_overflow((unsigned long)iova, (unsigned long)length - 1,
 			       &last))
 		return -EOVERFLOW;
-	return iopt_unmap(iopt, iova, last, unmapped);
+	return iopt_unmap(iopt, iova, last, unmapped, drop);
 }
 
 int iommufd_ioas_unmap_ioctl(struct iommufd_call *call)
@@ -234,13 +235,17 @@ int iommufd_ioas_unmap_ioctl(struct iommufd_call *call)
 	struct iommu_ioas_unmap *cmd = call->arg;
 	struct iommufd_ioas *ioas;
 	unsigned long unmapped;
+	LIST_HEAD(drop);
 	int ret;
 
 	ioas = get_ioas(call->ictx, cmd->ioas_id);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
-	ret = unmap_range(&ioas->iopt, cmd->iova, cmd->length, &unmapped);
+	ret = unmap_range(&ioas->iopt, cmd->iova, cmd->length, &unmapped,
+			  &drop);
 	iommufd_object_put(&ioas->obj);
+	/* May wait for a page fault of the payer's: a DESTROY must not. */
+	iopt_pins_drop(&drop);
 	if (ret)
 		return ret;
 

@@ -8,6 +8,7 @@
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
+#include <linux/nospec.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <uapi/linux/iommufd.h>
@@ -72,9 +73,10 @@ static const struct ioctl_op *find_op(unsigned int cmd)
 	unsigned int nr = _IOC_NR(cmd) - IOMMUFD_CMD_BASE;
 
 	if (cmd != _IO(IOMMUFD_TYPE, _IOC_NR(cmd)) ||
-	    nr >= ARRAY_SIZE(ioctl_ops) || !ioctl_ops[nr].handler)
+	    nr >= ARRAY_SIZE(ioctl_ops))
 		return NULL;
-	return &ioctl_ops[nr];
+	nr = array_index_nospec(nr, ARRAY_SIZE(ioctl_ops));
+	return ioctl_ops[nr].handler ? &ioctl_ops[nr] : NULL;
 }
 
 /**
@@ -111,6 +113,9 @@ static long iommufd_ioctl(struct file *file, unsigned int cmd,
 		return -EFAULT;
 	if (call.user_size < op->min_size)
 		return -EINVAL;
+	/* No struct is near this; do not read gigabytes of a caller's zeroes. */
+	if (call.user_size > PAGE_SIZE)
+		return -E2BIG;
 	ret = copy_struct_from_user(&arg, op->size, call.uptr, call.user_size);
 	if (ret)
 		return ret;

@@ -158,7 +158,7 @@ void iommufd_object_unhold(struct iommufd_object *obj)
  * iommufd_object_get_held() - look an object up and become a long-term user
  * @ictx: context to look in
  * @id: the object's id
- * @type: what it has to be, or NULL for anything
+ * @type: what it has to be
  *
  * For calls that touch user memory, or wait, while they use the object.
  *

@@ -89,7 +89,10 @@ struct iommufd_object *iommufd_object_get(struct iommufd_ctx *ictx, u32 id,
 					  struct iommufd_object_type *type);
 void iommufd_object_put(struct iommufd_object *obj);
 
-/* A long-term user: DESTROY says EBUSY until it is gone. */
+/*
+ * A long-term user: DESTROY says EBUSY until it is gone.  Of a known type, for
+ * not all objects take it well: a device's driver is to be its last user.
+ */
 struct iommufd_object *iommufd_object_get_held(struct iommufd_ctx *ictx, u32 id,
 					       struct iommufd_object_type *type);
 bool iommufd_object_tryhold(struct iommufd_object *obj);

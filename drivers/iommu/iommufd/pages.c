@@ -23,6 +23,7 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/userfaultfd_k.h>
 
 #include "pages.h"
 
@@ -155,16 +156,20 @@ void iopt_pages_put(struct iopt_pages *pages)
  * GUP takes a long-term reading pin of a private mapping on the page that is
  * there now; the process's next write then goes to a copy, which the device
  * would never see.  So such a page is pinned as if for writing, which makes the
- * copy first.
+ * copy first.  (Private huge pages that cannot be written cannot be forced.)
  */
 static unsigned int gup_flags(struct iopt_pages *pages,
 			      struct vm_area_struct *vma)
 {
 	if (pages->writable)
 		return FOLL_LONGTERM | FOLL_WRITE;
-	if (is_cow_mapping(vma->vm_flags) && !is_vm_hugetlb_page(vma))
-		return FOLL_LONGTERM | FOLL_WRITE | FOLL_FORCE;
-	return FOLL_LONGTERM;
+	if (!is_cow_mapping(vma->vm_flags))
+		return FOLL_LONGTERM;
+	if (vma->vm_flags & VM_WRITE)
+		return FOLL_LONGTERM | FOLL_WRITE;
+	if (is_vm_hugetlb_page(vma))
+		return FOLL_LONGTERM;
+	return FOLL_LONGTERM | FOLL_WRITE | FOLL_FORCE;
 }
 
 /* FOLL_FORCE is to break COW, not to read what the process itself may not. */
@@ -206,7 +211,8 @@ static unsigned int fault_flags(struct iopt_pages *pages,
 
 /*
  * Long-term GUP does not wait for a page that takes its time to appear (a
- * userfaultfd, for one): it says EFAULT.  Faulting it in by hand does wait.
+ * userfaultfd, for one): it says EFAULT.  Faulting it in by hand does wait; a
+ * page that is expected to take its time is faulted in before GUP sees it.
  */
 static long pin_faulting(struct iopt_pages *pages, unsigned long uptr,
 			 unsigned long npages, struct page **batch)
@@ -214,7 +220,7 @@ static long pin_faulting(struct iopt_pages *pages, unsigned long uptr,
 	struct mm_struct *mm = pages->payer.mm;
 	struct vm_area_struct *vma;
 	unsigned int faults = 0;
-	bool unlocked;
+	bool unlocked, slow;
 	long ret;
 
 	if (mmap_read_lock_killable(mm))
@@ -225,8 +231,15 @@ static long pin_faulting(struct iopt_pages *pages, unsigned long uptr,
 			ret = -EFAULT;
 			break;
 		}
-		ret = pin_vma(pages, vma, uptr, npages, batch);
-		if (ret != -EFAULT || faults++ == MAX_FAULTS)
+		slow = userfaultfd_armed(vma);
+		if (!slow || faults) {
+			ret = pin_vma(pages, vma, uptr, slow ? 1 : npages,
+				      batch);
+			if (ret != -EFAULT)
+				break;
+		}
+		ret = -EFAULT;
+		if (faults++ == MAX_FAULTS)
 			break;
 		ret = fixup_user_fault(mm, uptr, fault_flags(pages, vma),
 				       &unlocked);
@@ -235,6 +248,12 @@ static long pin_faulting(struct iopt_pages *pages, unsigned long uptr,
 	}
 	mmap_read_unlock(mm);
 	return ret;
+}
+
+/* GUP has many ways to say that a page cannot be pinned; user space has one. */
+static long pin_errno(long ret)
+{
+	return ret >= 0 || ret == -ENOMEM || ret == -EINTR ? ret : -EFAULT;
 }
 
 /*
@@ -249,8 +268,9 @@ static long pin_batch(struct iopt_pages *pages, unsigned long index,
 	long ret;
 
 	if (current->mm == mm && pages->writable) {
-		ret = pin_user_pages_fast(uptr, npages,
-					  FOLL_LONGTERM | FOLL_WRITE, batch);
+		ret = pin_user_pages_fast_only(uptr, npages,
+					       FOLL_LONGTERM | FOLL_WRITE,
+					       batch);
 		if (ret > 0)
 			return ret;
 	}
@@ -259,7 +279,7 @@ static long pin_batch(struct iopt_pages *pages, unsigned long index,
 		return -EFAULT;
 	ret = pin_faulting(pages, uptr, npages, batch);
 	mmput(mm);
-	return ret;
+	return pin_errno(ret);
 }
 
 /**

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Finding free I/O addresses, lowest first.
+ *
+ * A search steps from one used range to the next.  So that a long row of them
+ * is not walked for each new mapping, the address space remembers for each
+ * size class, the powers of two, below which address there is no gap of that
+ * size.  A search begins at the highest such address of the classes that are
+ * not larger than what it looks for; freeing a range lowers them all.
+ *
+ * That reckons in whole pages.  A mapping that does not fill its pages may
+ * still fit where whole ones do not, which is tried last.
+ */
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/overflow.h>
+
+#include "gap.h"
+#include "io_pagetable.h"
+
+/**
+ * struct gap_want - what is looked for
+ * @length: in bytes
+ * @align: a power of two that the address less @offset is a multiple of
+ * @offset: less than @align
+ */
+struct gap_want {
+	unsigned long length;
+	unsigned long align;
+	unsigned long offset;
+};
+
+static unsigned int size_class(unsigned long length)
+{
+	unsigned int order = length >> PAGE_SHIFT ? ilog2(length) - PAGE_SHIFT :
+						    0;
+
+	return min_t(unsigned int, order, IOPT_GAP_CLASSES - 1);
+}
+
+/* The lowest address from @from on that is aligned as wanted. */
+static bool align_up(const struct gap_want *want, unsigned long from,
+		     unsigned long *start, unsigned long *last)
+{
+	unsigned long least = from > want->offset ? from - want->offset : 0;
+	unsigned long base = round_up(least, want->align);
+
+	return base >= least &&
+	       !check_add_overflow(base, want->offset, start) &&
+	       !check_add_overflow(*start, want->length - 1, last);
+}
+
+static struct interval_tree_node *first_used(struct io_pagetable *iopt,
+					     unsigned long start,
+					     unsigned long last)
+{
+	return interval_tree_iter_first(&iopt->areas, start, last) ?:
+	       interval_tree_iter_first(&iopt->reserved, start, last);
+}
+
+/*
+ * Searches upwards from @from.  Sets @skipped to the first gap that was passed
+ * over although it has @notable bytes, or to @iova.
+ */
+static bool search(struct io_pagetable *iopt, const struct gap_want *want,
+		   unsigned long from, unsigned long notable,
+		   unsigned long *iova, unsigned long *skipped)
+{
+	unsigned long last, first_skipped = ULONG_MAX;
+	struct interval_tree_node *used;
+
+	from = max(from, iopt->aperture.start);
+	while (align_up(want, from, iova, &last) &&
+	       last <= iopt->aperture.last) {
+		used = first_used(iopt, *iova, last);
+		if (!used) {
+			*skipped = min(first_skipped, *iova);
+			return true;
+		}
+		if (used->start > from && used->start - from >= notable)
+			first_skipped = min(first_skipped, from);
+		if (used->last == ULONG_MAX)
+			return false;
+		from = used->last + 1;
+		cond_resched();
+	}
+	return false;
+}
+
+static bool search_pages(struct io_pagetable *iopt, const struct gap_want *want,
+			 unsigned long *iova)
+{
+	struct gap_want pages = {
+		.length = PAGE_ALIGN(want->offset + want->length),
+		.align = want->align,
+	};
+	unsigned int class = size_class(pages.length), i;
+	unsigned long from = 1, skipped;
+
+	for (i = 0; i <= class; i++)
+		from = max(from, iopt->gap_from[i]);
+	if (!search(iopt, &pages, from, PAGE_SIZE << class, iova, &skipped))
+		return false;
+	iopt->gap_from[class] = skipped;
+	*iova += want->offset;
+	return true;
+}
+
+/**
+ * iopt_find_gap() - find the lowest place for a mapping
+ * @iopt: the address space
+ * @uptr: address of the memory
+ * @length: in bytes, not 0
+ * @iova: set to the place: never 0, with the offset that @uptr has in its page,
+ *	and aligned as far as that lets huge pages be used
+ *
+ * Context: iova_rwsem is held for writing.
+ * Return: 0; -ENOSPC; -EOVERFLOW when @length is half of the address space.
+ */
+int iopt_find_gap(struct io_pagetable *iopt, unsigned long uptr,
+		  unsigned long length, unsigned long *iova)
+{
+	struct gap_want want = {
+		.length = length,
+		.offset = offset_in_page(uptr),
+	};
+	unsigned long skipped;
+
+	lockdep_assert_held_write(&iopt->iova_rwsem);
+
+	if (length >= ULONG_MAX / 2)
+		return -EOVERFLOW;
+	want.align = min(roundup_pow_of_two(length), PMD_SIZE);
+	if (uptr)
+		want.align = min(want.align, 1UL << __ffs(uptr));
+	want.align = max(want.align, PAGE_SIZE);
+
+	if (search_pages(iopt, &want, iova))
+		return 0;
+	if (PAGE_ALIGNED(uptr | length))
+		return -ENOSPC;
+	/* Address 0 is never given out: too many programs read it as none. */
+	return search(iopt, &want, 1, 0, iova, &skipped) ? 0 : -ENOSPC;
+}
+
+/**
+ * iopt_gap_freed() - there may be a gap again
+ * @iopt: the address space
+ * @start: where it begins at the lowest
+ *
+ * Context: iova_rwsem is held for writing.
+ */
+void iopt_gap_freed(struct io_pagetable *iopt, unsigned long start)
+{
+	unsigned int i;
+
+	lockdep_assert_held_write(&iopt->iova_rwsem);
+
+	for (i = 0; i < IOPT_GAP_CLASSES; i++)
+		iopt->gap_from[i] = min(iopt->gap_from[i], start);
+}
