@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
+#include "fail.h"
 #include "vfio_test.h"
 
 #define IOVA	0x1000000UL
@@ -614,6 +615,47 @@ TEST_F(bound, unknown_ioctl)
 	EXPECT_EQ(-ENOTTY, xioctl(self->dev, _IO(VFIO_TYPE, VFIO_BASE + 99),
 				  NULL));
 	EXPECT_EQ(-ENOTTY, xioctl(self->dev, VFIO_GROUP_GET_STATUS, NULL));
+}
+
+#define FAIL_MOST	1000	/* no ioctl allocates more often */
+
+/*
+ * Every allocation of BIND fails once: ENOMEM, and the file is not bound, or
+ * BIND can do without.  The device has no interrupt pin: to route one the
+ * kernel asks ACPI, whose interpreter does not survive this.
+ */
+TEST(bind_fail_nth)
+{
+	int iommufd = iommu_open(), fd, dev, injected = 1, rc;
+	unsigned int nth, failed = 0;
+	struct vfio_device_info info;
+	const char *bdf;
+
+	REQUIRE_IOMMU();
+	bdf = REQUIRE_DEVICE("TESTDEV0");
+	ASSERT_LE(0, iommufd);
+	fd = fail_nth_open();
+	ASSERT_LE(0, fd);
+	for (nth = 1; injected && nth < FAIL_MOST; nth++) {
+		dev = vfio_cdev_open(bdf);
+		ASSERT_LE(0, dev);
+		ASSERT_EQ(0, fail_nth_arm(fd, nth));
+		rc = vfio_bind(dev, iommufd, NULL);
+		injected = fail_nth_disarm(fd);
+		ASSERT_LE(0, injected);
+		if (rc) {
+			ASSERT_EQ(1, injected);
+			ASSERT_EQ(-ENOMEM, rc)
+				TH_LOG("allocation %u", nth);
+			ASSERT_EQ(-EINVAL, vfio_get_info(dev, &info));
+			failed++;
+		} else {
+			ASSERT_EQ(0, vfio_get_info(dev, &info));
+		}
+		ASSERT_EQ(0, close(dev));
+	}
+	ASSERT_EQ(0, injected);
+	EXPECT_LT(0, failed);
 }
 
 TEST_HARNESS_MAIN

@@ -248,7 +248,7 @@ FIXTURE_TEARDOWN(disk)
 }
 
 /* The whole disk, a MSI-X for each command, and the host's checksum. */
-TEST_F_TIMEOUT(disk, read_all, 120)
+TEST_F(disk, read_all)
 {
 	char hex[SHA256_HEX_LEN + 1];
 

@@ -61,7 +61,7 @@ TEST_F(legacy, edu_dma)
 }
 
 /* The NVMe driver reads its disk through type1 as it does through an IOAS. */
-TEST_F_TIMEOUT(legacy, nvme_disk, 120)
+TEST_F(legacy, nvme_disk)
 {
 	char hex[SHA256_HEX_LEN + 1];
 	void *mem = alloc_memory(NVME_MEM_SIZE);

@@ -31,6 +31,10 @@
 #include "pci.h"
 #include "vfio.h"
 
+/* Emulation on a busy machine is slow. */
+#undef TEST_TIMEOUT_DEFAULT
+#define TEST_TIMEOUT_DEFAULT	120	/* seconds */
+
 #define PAGE		4096UL
 #define HUGE		(2UL << 20)
 
