@@ -74,6 +74,8 @@ static bool search(struct io_pagetable *iopt, const struct gap_want *want,
 	       last <= iopt->aperture.last) {
 		used = first_used(iopt, *iova, last);
 		if (!used) {
+			if (*iova - from >= notable)
+				first_skipped = min(first_skipped, from);
 			*skipped = min(first_skipped, *iova);
 			return true;
 		}
