@@ -1,0 +1,1532 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tests of an I/O address space: where mappings go, what they leave behind, and
+ * what the domains show.
+ */
+#include <kunit/test.h>
+#include <linux/bitmap.h>
+#include <linux/err.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/prandom.h>
+#include <linux/sched/mm.h>
+#include <linux/sizes.h>
+
+#include "io_pagetable.h"
+#include "pages.h"
+#include "test_domain.h"
+#include "test_mm.h"
+
+#define RW (IOMMU_READ | IOMMU_WRITE)
+#define MEMORY_PAGES 16
+
+/**
+ * struct iopt_test - an address space
+ * @iopt: the address space
+ * @uptr: MEMORY_PAGES pages of user memory
+ */
+struct iopt_test {
+	struct io_pagetable iopt;
+	unsigned long uptr;
+};
+
+static int iopt_test_init(struct kunit *test)
+{
+	struct iopt_test *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
+	int ret;
+
+	if (!t)
+		return -ENOMEM;
+	ret = test_mm_init(test);
+	if (ret)
+		return ret;
+	iopt_init(&t->iopt);
+	test->priv = t;
+	t->uptr = test_mm_map(test, MEMORY_PAGES, true);
+	test_mm_scatter(test, t->uptr, MEMORY_PAGES);
+	return 0;
+}
+
+static void remove_domain(struct kunit *test, struct iopt_domain *shown)
+{
+	struct iopt_test *t = test->priv;
+	LIST_HEAD(drop);
+
+	down_write(&t->iopt.domains_rwsem);
+	iopt_remove_domain(&t->iopt, shown, &drop);
+	up_write(&t->iopt.domains_rwsem);
+	iopt_pins_drop(&drop);
+}
+
+static void iopt_test_exit(struct kunit *test)
+{
+	struct iopt_test *t = test->priv;
+	struct iopt_domain *shown, *next;
+
+	if (!t)
+		return;
+	list_for_each_entry_safe(shown, next, &t->iopt.domains, item)
+		remove_domain(test, shown);
+	iopt_unreserve(&t->iopt, t);
+	iopt_destroy(&t->iopt);
+	/* All that was pinned for this test is given back. */
+	if (current->mm)
+		KUNIT_EXPECT_EQ(test, test_mm_pinned(), 0);
+}
+
+static struct iopt_area *alloc_area(struct kunit *test, unsigned long uptr,
+				    unsigned long length, int prot)
+{
+	struct iopt_area *area;
+
+	area = iopt_area_alloc_user(uptr, length, prot, IOMMUFD_ACCOUNT_USER);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(area));
+	return area;
+}
+
+static int map_fixed(struct kunit *test, unsigned long iova, unsigned long uptr,
+		     unsigned long length, int prot)
+{
+	struct iopt_test *t = test->priv;
+	struct iopt_area *area = alloc_area(test, uptr, length, prot);
+	int ret;
+
+	ret = iopt_area_place(&t->iopt, area, iova);
+	if (ret) {
+		iopt_area_free(area);
+		return ret;
+	}
+	KUNIT_EXPECT_EQ(test, iopt_area_iova(area), iova);
+	return iopt_area_fill(&t->iopt, area);
+}
+
+static int map_anywhere(struct kunit *test, unsigned long uptr,
+			unsigned long length, int prot, unsigned long *iova)
+{
+	struct iopt_test *t = test->priv;
+	struct iopt_area *area = alloc_area(test, uptr, length, prot);
+	int ret;
+
+	ret = iopt_area_place_anywhere(&t->iopt, area);
+	if (ret) {
+		iopt_area_free(area);
+		return ret;
+	}
+	*iova = iopt_area_iova(area);
+	return iopt_area_fill(&t->iopt, area);
+}
+
+static int map_pages_at(struct kunit *test, unsigned long iova,
+			unsigned long npages)
+{
+	struct iopt_test *t = test->priv;
+
+	return map_fixed(test, iova, t->uptr, npages * PAGE_SIZE, RW);
+}
+
+static void expect_unmap(struct kunit *test, unsigned long start,
+			 unsigned long last, int expected_ret,
+			 unsigned long expected_bytes)
+{
+	struct iopt_test *t = test->priv;
+	unsigned long unmapped;
+	LIST_HEAD(drop);
+
+	KUNIT_EXPECT_EQ(test,
+			iopt_unmap(&t->iopt, start, last, &unmapped, &drop),
+			expected_ret);
+	iopt_pins_drop(&drop);
+	KUNIT_EXPECT_EQ(test, unmapped, expected_bytes);
+}
+
+static void expect_unmap_all(struct kunit *test, int expected_ret,
+			     unsigned long expected_bytes)
+{
+	struct iopt_test *t = test->priv;
+	unsigned long unmapped;
+	LIST_HEAD(drop);
+
+	KUNIT_EXPECT_EQ(test, iopt_unmap_all(&t->iopt, &unmapped, &drop),
+			expected_ret);
+	iopt_pins_drop(&drop);
+	KUNIT_EXPECT_EQ(test, unmapped, expected_bytes);
+}
+
+static void reserve(struct kunit *test, unsigned long start, unsigned long last)
+{
+	struct iopt_test *t = test->priv;
+
+	KUNIT_ASSERT_EQ(test, iopt_reserve(&t->iopt, start, last, t), 0);
+}
+
+static unsigned long alignment(struct kunit *test)
+{
+	struct iopt_test *t = test->priv;
+	unsigned long value;
+
+	iopt_usable_ranges(&t->iopt, NULL, 0, &value);
+	return value;
+}
+
+/* ---- fixed places ---- */
+
+static void fixed_place_is_taken_once(struct kunit *test)
+{
+	const unsigned long iova = SZ_1M, length = 4 * PAGE_SIZE;
+	struct iopt_test *t = test->priv;
+
+	KUNIT_EXPECT_EQ(test, map_fixed(test, iova, t->uptr, length, RW), 0);
+	KUNIT_EXPECT_EQ(test, map_fixed(test, iova, t->uptr, length, RW),
+			-EEXIST);
+	KUNIT_EXPECT_EQ(test, map_fixed(test, iova + 1, t->uptr, 1, RW),
+			-EEXIST);
+	/* One byte of overlap at either end. */
+	KUNIT_EXPECT_EQ(test, map_fixed(test, iova - 1, t->uptr, 2, RW),
+			-EEXIST);
+	KUNIT_EXPECT_EQ(test, map_fixed(test, iova + length - 1, t->uptr, 2,
+					RW), -EEXIST);
+	KUNIT_EXPECT_EQ(test, map_fixed(test, 0, t->uptr, SZ_2M, RW), -EEXIST);
+	/* None: right beside it. */
+	KUNIT_EXPECT_EQ(test, map_fixed(test, iova - 1, t->uptr, 1, RW), 0);
+	KUNIT_EXPECT_EQ(test, map_fixed(test, iova + length, t->uptr, 1, RW),
+			0);
+}
+
+static void fixed_place_may_be_at_the_ends(struct kunit *test)
+{
+	const unsigned long top = ULONG_MAX - PAGE_SIZE + 1;
+
+	KUNIT_EXPECT_EQ(test, map_pages_at(test, 0, 1), 0);
+	KUNIT_EXPECT_EQ(test, map_pages_at(test, top, 1), 0);
+	expect_unmap(test, top, ULONG_MAX, 0, PAGE_SIZE);
+	expect_unmap(test, 0, PAGE_SIZE - 1, 0, PAGE_SIZE);
+}
+
+static void fixed_place_beyond_the_end_is_eoverflow(struct kunit *test)
+{
+	const unsigned long top = ULONG_MAX - PAGE_SIZE + 1;
+	struct iopt_test *t = test->priv;
+
+	KUNIT_EXPECT_EQ(test, map_pages_at(test, top, 2), -EOVERFLOW);
+	KUNIT_EXPECT_EQ(test, map_fixed(test, ULONG_MAX, t->uptr, 2, RW),
+			-EOVERFLOW);
+	KUNIT_EXPECT_EQ(test, map_fixed(test, ULONG_MAX, t->uptr, 1, RW), 0);
+}
+
+static void fixed_place_in_a_reserved_range_is_einval(struct kunit *test)
+{
+	struct iopt_test *t = test->priv;
+
+	reserve(test, SZ_1M, SZ_2M - 1);
+	KUNIT_EXPECT_EQ(test, map_pages_at(test, SZ_1M + PAGE_SIZE, 1),
+			-EINVAL);
+	KUNIT_EXPECT_EQ(test, map_fixed(test, SZ_1M - 1, t->uptr, 2, RW),
+			-EINVAL);
+	KUNIT_EXPECT_EQ(test, map_fixed(test, SZ_2M - 1, t->uptr, 2, RW),
+			-EINVAL);
+	KUNIT_EXPECT_EQ(test, map_fixed(test, 0, t->uptr, SZ_4M, RW), -EINVAL);
+	KUNIT_EXPECT_EQ(test, map_fixed(test, SZ_1M - 1, t->uptr, 1, RW), 0);
+	KUNIT_EXPECT_EQ(test, map_fixed(test, SZ_2M, t->uptr, 1, RW), 0);
+}
+
+/* ---- automatic places ---- */
+
+static int place_anywhere(struct kunit *test, unsigned long uptr,
+			  unsigned long length, unsigned long *iova)
+{
+	struct iopt_test *t = test->priv;
+	struct iopt_area *area = alloc_area(test, uptr, length, RW);
+	int ret;
+
+	ret = iopt_area_place_anywhere(&t->iopt, area);
+	if (!ret) {
+		*iova = iopt_area_iova(area);
+		iopt_area_unplace(&t->iopt, area);
+	}
+	iopt_area_free(area);
+	return ret;
+}
+
+/**
+ * struct placement - what an automatic address has to be
+ * @uptr: the memory
+ * @length: its length
+ * @iova: the lowest address that will do
+ */
+struct placement {
+	unsigned long uptr;
+	unsigned long length;
+	unsigned long iova;
+};
+
+static const struct placement placements[] = {
+	/* Never 0; page aligned, with the offset that the memory has. */
+	{ SZ_1G, 1, PAGE_SIZE },
+	{ SZ_1G, PAGE_SIZE, PAGE_SIZE },
+	{ SZ_1G + 5, PAGE_SIZE, PAGE_SIZE + 5 },
+	{ SZ_1G + PAGE_SIZE - 1, 2, 2 * PAGE_SIZE - 1 },
+	/* Aligned as its length ... */
+	{ SZ_1G, 2 * PAGE_SIZE, 2 * PAGE_SIZE },
+	{ SZ_1G, 3 * PAGE_SIZE, 4 * PAGE_SIZE },
+	{ SZ_1G, 64 * PAGE_SIZE, 64 * PAGE_SIZE },
+	/* ... but no more than a huge page needs ... */
+	{ SZ_1G, PMD_SIZE, PMD_SIZE },
+	{ SZ_1G, PMD_SIZE + 1, PMD_SIZE },
+	{ SZ_1G, 8 * PMD_SIZE, PMD_SIZE },
+	/* ... and than the memory is. */
+	{ SZ_1G + 2 * PAGE_SIZE, 64 * PAGE_SIZE, 2 * PAGE_SIZE },
+	{ SZ_1G + PAGE_SIZE, PMD_SIZE, PAGE_SIZE },
+	{ SZ_1G + PMD_SIZE / 2, PMD_SIZE, PMD_SIZE / 2 },
+	{ 0, 2 * PAGE_SIZE, 2 * PAGE_SIZE },
+};
+
+static void automatic_place_is_aligned(struct kunit *test)
+{
+	const struct placement *p;
+	unsigned long iova;
+
+	for (p = placements; p < placements + ARRAY_SIZE(placements); p++) {
+		KUNIT_EXPECT_EQ(test, place_anywhere(test, p->uptr, p->length,
+						     &iova), 0);
+		KUNIT_EXPECT_EQ_MSG(test, iova, p->iova,
+				    "of 0x%lx bytes at 0x%lx", p->length,
+				    p->uptr);
+	}
+}
+
+static void automatic_place_is_the_lowest_gap(struct kunit *test)
+{
+	struct iopt_test *t = test->priv;
+	unsigned long iova;
+
+	KUNIT_ASSERT_EQ(test, map_pages_at(test, 1 * PAGE_SIZE, 1), 0);
+	reserve(test, 2 * PAGE_SIZE, 3 * PAGE_SIZE - 1);
+	KUNIT_ASSERT_EQ(test, map_pages_at(test, 5 * PAGE_SIZE, 1), 0);
+
+	KUNIT_EXPECT_EQ(test, map_anywhere(test, t->uptr, PAGE_SIZE, RW, &iova),
+			0);
+	KUNIT_EXPECT_EQ(test, iova, 3 * PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, map_anywhere(test, t->uptr, PAGE_SIZE, RW, &iova),
+			0);
+	KUNIT_EXPECT_EQ(test, iova, 4 * PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, map_anywhere(test, t->uptr, PAGE_SIZE, RW, &iova),
+			0);
+	KUNIT_EXPECT_EQ(test, iova, 6 * PAGE_SIZE);
+
+	/* What becomes free is used again. */
+	expect_unmap(test, PAGE_SIZE, 2 * PAGE_SIZE - 1, 0, PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, map_anywhere(test, t->uptr, PAGE_SIZE, RW, &iova),
+			0);
+	KUNIT_EXPECT_EQ(test, iova, PAGE_SIZE);
+	iopt_unreserve(&t->iopt, t);
+	KUNIT_EXPECT_EQ(test, map_anywhere(test, t->uptr, PAGE_SIZE, RW, &iova),
+			0);
+	KUNIT_EXPECT_EQ(test, iova, 2 * PAGE_SIZE);
+}
+
+static void automatic_place_may_end_at_the_top(struct kunit *test)
+{
+	const unsigned long top = ULONG_MAX - PAGE_SIZE + 1;
+	struct iopt_test *t = test->priv;
+	unsigned long iova;
+
+	reserve(test, 0, top - 1);
+	KUNIT_EXPECT_EQ(test, place_anywhere(test, SZ_1G, 2 * PAGE_SIZE, &iova),
+			-ENOSPC);
+	KUNIT_EXPECT_EQ(test, place_anywhere(test, SZ_1G + 1, PAGE_SIZE, &iova),
+			-ENOSPC);
+	KUNIT_EXPECT_EQ(test, map_anywhere(test, t->uptr, PAGE_SIZE, RW, &iova),
+			0);
+	KUNIT_EXPECT_EQ(test, iova, top);
+	KUNIT_EXPECT_EQ(test, place_anywhere(test, SZ_1G, 1, &iova), -ENOSPC);
+}
+
+static void no_automatic_place_is_enospc(struct kunit *test)
+{
+	unsigned long iova;
+
+	/* All but two pages, which are not aligned for two. */
+	reserve(test, 0, 5 * PAGE_SIZE - 1);
+	reserve(test, 7 * PAGE_SIZE, ULONG_MAX);
+	KUNIT_EXPECT_EQ(test, place_anywhere(test, SZ_1G, 2 * PAGE_SIZE, &iova),
+			-ENOSPC);
+	KUNIT_EXPECT_EQ(test, place_anywhere(test, SZ_1G + PAGE_SIZE,
+					     2 * PAGE_SIZE, &iova), 0);
+	KUNIT_EXPECT_EQ(test, iova, 5 * PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, place_anywhere(test, SZ_1G + PAGE_SIZE,
+					     2 * PAGE_SIZE + 1, &iova),
+			-ENOSPC);
+}
+
+static void automatic_place_of_half_of_all_is_eoverflow(struct kunit *test)
+{
+	unsigned long iova;
+
+	KUNIT_EXPECT_EQ(test, place_anywhere(test, 0, ULONG_MAX / 2, &iova),
+			-EOVERFLOW);
+	KUNIT_EXPECT_EQ(test, place_anywhere(test, 0, ULONG_MAX / 2 - 1,
+					     &iova), 0);
+	KUNIT_EXPECT_EQ(test, iova, PMD_SIZE);
+}
+
+/*
+ * Sizes and offsets are in units of 1/4 page, in a window that begins at
+ * WINDOW_BASE: the rest is reserved.
+ */
+#define UNIT (PAGE_SIZE / 4)
+#define WINDOW_BASE (SZ_1G + 3 * PAGE_SIZE)
+#define WINDOW_UNITS 4096UL
+#define WINDOW_AREAS 32
+#define WINDOW_ROUNDS 50
+#define WINDOW_STEPS 60
+
+/**
+ * struct window - a plain model of the free space in the window
+ * @rnd: where chance comes from
+ * @used: a bit for each unit
+ * @areas: what was placed there, or NULL
+ * @units: lengths of the areas
+ */
+struct window {
+	struct rnd_state rnd;
+	DECLARE_BITMAP(used, WINDOW_UNITS);
+	struct iopt_area *areas[WINDOW_AREAS];
+	unsigned long units[WINDOW_AREAS];
+};
+
+static u32 chance(struct rnd_state *rnd, u32 of)
+{
+	return prandom_u32_state(rnd) % of;
+}
+
+static unsigned long window_index(unsigned long iova)
+{
+	return (iova - WINDOW_BASE) / UNIT;
+}
+
+/*
+ * Tries each address in turn, for @units at @offset from a multiple of @align.
+ * Returns ULONG_MAX if none will do.
+ */
+static unsigned long window_find(struct window *window, unsigned long align,
+				 unsigned long offset, unsigned long units)
+{
+	unsigned long iova = ALIGN_DOWN(WINDOW_BASE, align) + offset;
+	unsigned long bit;
+
+	for (; iova < WINDOW_BASE + WINDOW_UNITS * UNIT; iova += align) {
+		if (iova < WINDOW_BASE)
+			continue;
+		bit = window_index(iova);
+		if (bit + units <= WINDOW_UNITS &&
+		    find_next_bit(window->used, bit + units, bit) ==
+			    bit + units)
+			return iova;
+	}
+	return ULONG_MAX;
+}
+
+/* Whole pages are preferred; else, what is left over beside another mapping. */
+static unsigned long window_search(struct window *window, unsigned long uptr,
+				   unsigned long units)
+{
+	unsigned long offset = offset_in_page(uptr), align, iova;
+
+	align = min(roundup_pow_of_two(units * UNIT), PMD_SIZE);
+	align = max(min(align, 1UL << __ffs(uptr)), PAGE_SIZE);
+	iova = window_find(window, align, 0,
+			   PAGE_ALIGN(offset + units * UNIT) / UNIT);
+	if (iova != ULONG_MAX)
+		return iova + offset;
+	return window_find(window, align, offset, units);
+}
+
+static void window_place(struct kunit *test, struct window *window,
+			 unsigned int i)
+{
+	unsigned long uptr, units, expected;
+	struct iopt_test *t = test->priv;
+	struct iopt_area *area;
+	int ret;
+
+	/* Few kinds of sizes and offsets, just above and below a power of 2. */
+	units = BIT(chance(&window->rnd, 10)) + chance(&window->rnd, 2);
+	uptr = SZ_1G + chance(&window->rnd, 3) * UNIT +
+	       chance(&window->rnd, 4) * PAGE_SIZE;
+	expected = window_search(window, uptr, units);
+
+	area = alloc_area(test, uptr, units * UNIT, RW);
+	ret = iopt_area_place_anywhere(&t->iopt, area);
+	KUNIT_EXPECT_EQ(test, ret, expected == ULONG_MAX ? -ENOSPC : 0);
+	if (ret) {
+		iopt_area_free(area);
+		return;
+	}
+	KUNIT_ASSERT_EQ(test, iopt_area_iova(area), expected);
+	bitmap_set(window->used, window_index(expected), units);
+	window->areas[i] = area;
+	window->units[i] = units;
+}
+
+static void window_unplace(struct kunit *test, struct window *window,
+			   unsigned int i)
+{
+	struct iopt_test *t = test->priv;
+	struct iopt_area *area = window->areas[i];
+
+	bitmap_clear(window->used, window_index(iopt_area_iova(area)),
+		     window->units[i]);
+	iopt_area_unplace(&t->iopt, area);
+	iopt_area_free(area);
+	window->areas[i] = NULL;
+}
+
+static void window_round(struct kunit *test, struct window *window)
+{
+	unsigned int i, step;
+
+	for (step = 0; step < WINDOW_STEPS; step++) {
+		i = chance(&window->rnd, WINDOW_AREAS);
+		if (window->areas[i])
+			window_unplace(test, window, i);
+		else
+			window_place(test, window, i);
+	}
+	for (i = 0; i < WINDOW_AREAS; i++)
+		if (window->areas[i])
+			window_unplace(test, window, i);
+}
+
+/* The search remembers how far there is nothing: it must never miss a gap. */
+static void automatic_place_agrees_with_a_plain_search(struct kunit *test)
+{
+	struct window *window;
+	unsigned int round;
+
+	window = kunit_kzalloc(test, sizeof(*window), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, window);
+	prandom_seed_state(&window->rnd, 61);
+	reserve(test, 0, WINDOW_BASE - 1);
+	reserve(test, WINDOW_BASE + WINDOW_UNITS * UNIT, ULONG_MAX);
+	for (round = 0; round < WINDOW_ROUNDS; round++) {
+		window_round(test, window);
+		cond_resched();
+	}
+}
+
+/* ---- unmapping ---- */
+
+static void unmap_of_nothing_is_enoent(struct kunit *test)
+{
+	expect_unmap(test, 0, ULONG_MAX, -ENOENT, 0);
+	expect_unmap(test, SZ_1M, SZ_2M, -ENOENT, 0);
+
+	KUNIT_ASSERT_EQ(test, map_pages_at(test, SZ_1M, 1), 0);
+	expect_unmap(test, 0, SZ_1M - 1, -ENOENT, 0);
+	expect_unmap(test, SZ_1M + PAGE_SIZE, ULONG_MAX, -ENOENT, 0);
+}
+
+static void unmap_does_not_cut(struct kunit *test)
+{
+	const unsigned long a = SZ_1M, b = a + 4 * PAGE_SIZE;
+	const unsigned long end = b + 4 * PAGE_SIZE;
+
+	KUNIT_ASSERT_EQ(test, map_pages_at(test, a, 4), 0);
+	KUNIT_ASSERT_EQ(test, map_pages_at(test, b, 4), 0);
+	expect_unmap(test, a, b, -ENOENT, 0);
+	expect_unmap(test, a + 1, end - 1, -ENOENT, 0);
+	expect_unmap(test, a, end - 2, -ENOENT, 0);
+	expect_unmap(test, a + PAGE_SIZE, b - 1, -ENOENT, 0);
+	expect_unmap(test, a + PAGE_SIZE, a + 2 * PAGE_SIZE - 1, -ENOENT, 0);
+	expect_unmap(test, 0, a, -ENOENT, 0);
+
+	/* Nothing has changed: both are still there. */
+	expect_unmap(test, b, end - 1, 0, 4 * PAGE_SIZE);
+	expect_unmap(test, a, b - 1, 0, 4 * PAGE_SIZE);
+}
+
+static void unmap_takes_all_in_the_range(struct kunit *test)
+{
+	KUNIT_ASSERT_EQ(test, map_pages_at(test, 0, 1), 0);
+	KUNIT_ASSERT_EQ(test, map_pages_at(test, SZ_1M, 2), 0);
+	KUNIT_ASSERT_EQ(test, map_pages_at(test, SZ_2M, 3), 0);
+	KUNIT_ASSERT_EQ(test, map_pages_at(test, SZ_4M, 4), 0);
+
+	expect_unmap(test, SZ_1M - 1, SZ_4M - 1, 0, 5 * PAGE_SIZE);
+	expect_unmap(test, SZ_1M - 1, SZ_4M - 1, -ENOENT, 0);
+	expect_unmap(test, 0, ULONG_MAX, 0, 5 * PAGE_SIZE);
+}
+
+static void unmap_all_succeeds_on_nothing(struct kunit *test)
+{
+	expect_unmap_all(test, 0, 0);
+	KUNIT_ASSERT_EQ(test, map_pages_at(test, 0, 1), 0);
+	KUNIT_ASSERT_EQ(test, map_pages_at(test, ULONG_MAX - PAGE_SIZE + 1, 1),
+			0);
+	expect_unmap_all(test, 0, 2 * PAGE_SIZE);
+	expect_unmap_all(test, 0, 0);
+}
+
+static void unmap_of_a_map_under_way_is_ebusy(struct kunit *test)
+{
+	struct iopt_test *t = test->priv;
+	struct iopt_area *area;
+
+	KUNIT_ASSERT_EQ(test, map_pages_at(test, SZ_1M, 1), 0);
+	area = alloc_area(test, t->uptr, PAGE_SIZE, RW);
+	KUNIT_ASSERT_EQ(test, iopt_area_place(&t->iopt, area, SZ_2M), 0);
+
+	expect_unmap(test, SZ_2M, SZ_2M + PAGE_SIZE - 1, -EBUSY, 0);
+	expect_unmap(test, SZ_1M, SZ_2M + PAGE_SIZE - 1, -EBUSY, 0);
+	expect_unmap_all(test, -EBUSY, 0);
+	/* That it would be cut counts for more. */
+	expect_unmap(test, SZ_1M, SZ_2M, -ENOENT, 0);
+	/* Its addresses are taken already. */
+	KUNIT_EXPECT_EQ(test, map_pages_at(test, SZ_2M, 1), -EEXIST);
+
+	KUNIT_EXPECT_EQ(test, iopt_area_fill(&t->iopt, area), 0);
+	expect_unmap_all(test, 0, 2 * PAGE_SIZE);
+}
+
+/* ---- reserved and usable ranges ---- */
+
+#define MAX_RANGES 4
+
+static void expect_usable(struct kunit *test, unsigned int nr,
+			  const struct iopt_range *expected)
+{
+	struct iopt_range ranges[MAX_RANGES] = {};
+	struct iopt_test *t = test->priv;
+	unsigned long unused;
+	unsigned int i;
+
+	KUNIT_EXPECT_EQ(test, iopt_usable_ranges(&t->iopt, ranges, MAX_RANGES,
+						 &unused), nr);
+	for (i = 0; i < nr; i++) {
+		KUNIT_EXPECT_EQ(test, ranges[i].start, expected[i].start);
+		KUNIT_EXPECT_EQ(test, ranges[i].last, expected[i].last);
+	}
+}
+
+#define EXPECT_USABLE(test, ...)                                       \
+	do {                                                           \
+		const struct iopt_range _expected[] = { __VA_ARGS__ }; \
+		expect_usable(test, ARRAY_SIZE(_expected), _expected); \
+	} while (0)
+
+static void everything_is_usable_at_first(struct kunit *test)
+{
+	EXPECT_USABLE(test, { 0, ULONG_MAX });
+	KUNIT_EXPECT_EQ(test, alignment(test), 1);
+	/* Mappings do not count. */
+	KUNIT_ASSERT_EQ(test, map_pages_at(test, SZ_1M, 1), 0);
+	EXPECT_USABLE(test, { 0, ULONG_MAX });
+}
+
+static void reserved_ranges_are_not_usable(struct kunit *test)
+{
+	struct iopt_test *t = test->priv;
+
+	reserve(test, 100, 199);
+	EXPECT_USABLE(test, { 0, 99 }, { 200, ULONG_MAX });
+	reserve(test, 0, 0);
+	EXPECT_USABLE(test, { 1, 99 }, { 200, ULONG_MAX });
+	reserve(test, ULONG_MAX, ULONG_MAX);
+	EXPECT_USABLE(test, { 1, 99 }, { 200, ULONG_MAX - 1 });
+	/* Beside another, within another, across two. */
+	reserve(test, 200, 299);
+	reserve(test, 120, 130);
+	reserve(test, 50, 250);
+	EXPECT_USABLE(test, { 1, 49 }, { 300, ULONG_MAX - 1 });
+	reserve(test, 1000, ULONG_MAX);
+	EXPECT_USABLE(test, { 1, 49 }, { 300, 999 });
+	iopt_unreserve(&t->iopt, t);
+	EXPECT_USABLE(test, { 0, ULONG_MAX });
+}
+
+static void everything_can_be_reserved(struct kunit *test)
+{
+	struct iopt_test *t = test->priv;
+	unsigned long unused;
+
+	reserve(test, SZ_1M, SZ_2M);
+	reserve(test, 0, ULONG_MAX);
+	reserve(test, SZ_1M, ULONG_MAX);
+	KUNIT_EXPECT_EQ(test, iopt_usable_ranges(&t->iopt, NULL, 0, &unused),
+			0);
+	KUNIT_EXPECT_EQ(test, map_pages_at(test, SZ_4M, 1), -EINVAL);
+}
+
+static void usable_ranges_fill_what_fits(struct kunit *test)
+{
+	struct iopt_range ranges[2] = { { 7, 7 }, { 7, 7 } };
+	struct iopt_test *t = test->priv;
+	unsigned long unused;
+
+	reserve(test, 100, 199);
+	reserve(test, 300, 399);
+	KUNIT_EXPECT_EQ(test, iopt_usable_ranges(&t->iopt, ranges, 0, &unused),
+			3);
+	KUNIT_EXPECT_EQ(test, ranges[0].start, 7);
+	KUNIT_EXPECT_EQ(test, iopt_usable_ranges(&t->iopt, ranges, 1, &unused),
+			3);
+	KUNIT_EXPECT_EQ(test, ranges[0].last, 99);
+	KUNIT_EXPECT_EQ(test, ranges[1].start, 7);
+}
+
+static void reserve_of_a_mapping_is_eaddrinuse(struct kunit *test)
+{
+	struct iopt_test *t = test->priv;
+	const unsigned long last = SZ_1M + PAGE_SIZE - 1;
+
+	KUNIT_ASSERT_EQ(test, map_pages_at(test, SZ_1M, 1), 0);
+	KUNIT_EXPECT_EQ(test, iopt_reserve(&t->iopt, 0, SZ_1M, t),
+			-EADDRINUSE);
+	KUNIT_EXPECT_EQ(test, iopt_reserve(&t->iopt, last, ULONG_MAX, t),
+			-EADDRINUSE);
+	EXPECT_USABLE(test, { 0, ULONG_MAX });
+	reserve(test, 0, SZ_1M - 1);
+	reserve(test, last + 1, ULONG_MAX);
+	EXPECT_USABLE(test, { SZ_1M, last });
+}
+
+static void unreserve_is_by_owner(struct kunit *test)
+{
+	struct iopt_test *t = test->priv;
+	int other;
+
+	reserve(test, 100, 199);
+	KUNIT_ASSERT_EQ(test, iopt_reserve(&t->iopt, 150, 299, &other), 0);
+	reserve(test, 400, 499);
+	EXPECT_USABLE(test, { 0, 99 }, { 300, 399 }, { 500, ULONG_MAX });
+	iopt_unreserve(&t->iopt, t);
+	EXPECT_USABLE(test, { 0, 149 }, { 300, ULONG_MAX });
+	iopt_unreserve(&t->iopt, &other);
+	EXPECT_USABLE(test, { 0, ULONG_MAX });
+}
+
+/* ---- domains ---- */
+
+/* As device.c does it, but for the device. */
+static int add_domain(struct kunit *test, struct test_domain *td)
+{
+	struct iopt_test *t = test->priv;
+	int ret;
+
+	ret = iopt_pin_areas(&t->iopt);
+	if (!ret) {
+		down_write(&t->iopt.domains_rwsem);
+		KUNIT_EXPECT_TRUE(test, iopt_areas_pinned(&t->iopt));
+		ret = iopt_add_domain(&t->iopt, &td->shown);
+		up_write(&t->iopt.domains_rwsem);
+	}
+	if (ret)
+		iopt_unpin_idle(&t->iopt);
+	return ret;
+}
+
+static struct test_domain *add_new_domain(struct kunit *test,
+					  unsigned long granule)
+{
+	struct test_domain *td = test_domain_alloc(test, granule);
+
+	KUNIT_ASSERT_EQ(test, add_domain(test, td), 0);
+	return td;
+}
+
+/* The domain shows, at @iova, the memory at @uptr. */
+static void expect_shown(struct kunit *test, struct test_domain *td,
+			 unsigned long iova, unsigned long uptr,
+			 unsigned long length, int prot)
+{
+	unsigned long pos = 0, wrong = 0;
+	int shown_prot = 0;
+
+	while (pos < length) {
+		if (test_domain_phys(td, iova + pos, &shown_prot) !=
+			    test_mm_phys(test, uptr + pos) ||
+		    shown_prot != (prot | IOMMU_CACHE))
+			wrong++;
+		pos += PAGE_SIZE - offset_in_page(uptr + pos);
+	}
+	KUNIT_EXPECT_EQ(test, wrong, 0);
+}
+
+static void nothing_is_pinned_without_a_domain(struct kunit *test)
+{
+	struct iopt_test *t = test->priv;
+
+	KUNIT_EXPECT_EQ(test, map_pages_at(test, SZ_1M, MEMORY_PAGES), 0);
+	/* There need not even be memory. */
+	vm_munmap(t->uptr, PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, map_pages_at(test, SZ_2M, 1), 0);
+	KUNIT_EXPECT_EQ(test, test_mm_pinned(), 0);
+	expect_unmap_all(test, 0, (MEMORY_PAGES + 1) * PAGE_SIZE);
+}
+
+static void new_domain_shows_what_is_mapped(struct kunit *test)
+{
+	const unsigned long top = ULONG_MAX - PAGE_SIZE + 1;
+	struct iopt_test *t = test->priv;
+	struct test_domain *td;
+
+	KUNIT_ASSERT_EQ(test, map_fixed(test, 0, t->uptr, 3 * PAGE_SIZE,
+					IOMMU_READ), 0);
+	KUNIT_ASSERT_EQ(test, map_fixed(test, SZ_1M, t->uptr + PAGE_SIZE,
+					5 * PAGE_SIZE, RW), 0);
+	KUNIT_ASSERT_EQ(test, map_fixed(test, top, t->uptr, PAGE_SIZE,
+					IOMMU_WRITE), 0);
+
+	td = add_new_domain(test, PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, test_domain_size(td), 9 * PAGE_SIZE);
+	expect_shown(test, td, 0, t->uptr, 3 * PAGE_SIZE, IOMMU_READ);
+	expect_shown(test, td, SZ_1M, t->uptr + PAGE_SIZE, 5 * PAGE_SIZE, RW);
+	expect_shown(test, td, top, t->uptr, PAGE_SIZE, IOMMU_WRITE);
+	KUNIT_EXPECT_EQ(test, test_mm_pinned(), 9);
+
+	remove_domain(test, &td->shown);
+	KUNIT_EXPECT_EQ(test, test_domain_size(td), 0);
+	KUNIT_EXPECT_EQ(test, test_mm_pinned(), 0);
+	/* The mappings are still there, for the next one. */
+	KUNIT_EXPECT_EQ(test, add_domain(test, td), 0);
+	KUNIT_EXPECT_EQ(test, test_domain_size(td), 9 * PAGE_SIZE);
+}
+
+static void map_and_unmap_reach_every_domain(struct kunit *test)
+{
+	struct test_domain *a = add_new_domain(test, PAGE_SIZE);
+	struct test_domain *b = add_new_domain(test, PAGE_SIZE);
+	struct iopt_test *t = test->priv;
+	unsigned long iova;
+
+	KUNIT_EXPECT_EQ(test, map_anywhere(test, t->uptr + PAGE_SIZE,
+					   4 * PAGE_SIZE, RW, &iova), 0);
+	KUNIT_EXPECT_EQ(test, map_pages_at(test, SZ_1G, 2), 0);
+	expect_shown(test, a, iova, t->uptr + PAGE_SIZE, 4 * PAGE_SIZE, RW);
+	expect_shown(test, b, iova, t->uptr + PAGE_SIZE, 4 * PAGE_SIZE, RW);
+	KUNIT_EXPECT_EQ(test, test_domain_size(a), 6 * PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, test_domain_size(b), 6 * PAGE_SIZE);
+	/* Pinned once for both. */
+	KUNIT_EXPECT_EQ(test, test_mm_pinned(), 6);
+
+	expect_unmap(test, iova, iova + 4 * PAGE_SIZE - 1, 0, 4 * PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, test_domain_size(a), 2 * PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, test_domain_size(b), 2 * PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, test_mm_pinned(), 2);
+
+	remove_domain(test, &a->shown);
+	KUNIT_EXPECT_EQ(test, test_domain_size(a), 0);
+	expect_shown(test, b, SZ_1G, t->uptr, 2 * PAGE_SIZE, RW);
+	KUNIT_EXPECT_EQ(test, test_mm_pinned(), 2);
+	remove_domain(test, &b->shown);
+	KUNIT_EXPECT_EQ(test, test_mm_pinned(), 0);
+}
+
+static void refused_unmap_leaves_the_domain_alone(struct kunit *test)
+{
+	struct test_domain *td = add_new_domain(test, PAGE_SIZE);
+	struct iopt_test *t = test->priv;
+
+	KUNIT_ASSERT_EQ(test, map_pages_at(test, SZ_1M, 4), 0);
+	expect_unmap(test, SZ_1M, SZ_1M + PAGE_SIZE - 1, -ENOENT, 0);
+	KUNIT_EXPECT_EQ(test, test_domain_size(td), 4 * PAGE_SIZE);
+	expect_shown(test, td, SZ_1M, t->uptr, 4 * PAGE_SIZE, RW);
+}
+
+static void map_under_way_is_shown_when_it_is_filled(struct kunit *test)
+{
+	struct iopt_test *t = test->priv;
+	struct test_domain *td;
+	struct iopt_area *area;
+
+	area = alloc_area(test, t->uptr, 2 * PAGE_SIZE, RW);
+	KUNIT_ASSERT_EQ(test, iopt_area_place(&t->iopt, area, SZ_1M), 0);
+	td = add_new_domain(test, PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, test_domain_size(td), 0);
+	KUNIT_EXPECT_EQ(test, iopt_area_fill(&t->iopt, area), 0);
+	expect_shown(test, td, SZ_1M, t->uptr, 2 * PAGE_SIZE, RW);
+	KUNIT_EXPECT_EQ(test, test_mm_pinned(), 2);
+}
+
+static void map_of_no_memory_is_efault(struct kunit *test)
+{
+	struct test_domain *td = add_new_domain(test, PAGE_SIZE);
+	struct iopt_test *t = test->priv;
+
+	vm_munmap(t->uptr + 3 * PAGE_SIZE, PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, map_pages_at(test, SZ_1M, 4), -EFAULT);
+	KUNIT_EXPECT_EQ(test, test_domain_size(td), 0);
+	KUNIT_EXPECT_EQ(test, test_mm_pinned(), 0);
+	/* The place is free again. */
+	KUNIT_EXPECT_EQ(test, map_pages_at(test, SZ_1M, 3), 0);
+}
+
+static void new_domain_for_no_memory_is_efault(struct kunit *test)
+{
+	struct test_domain *td = test_domain_alloc(test, PAGE_SIZE);
+	struct iopt_test *t = test->priv;
+
+	KUNIT_ASSERT_EQ(test, map_pages_at(test, SZ_1M, 2), 0);
+	KUNIT_ASSERT_EQ(test, map_pages_at(test, SZ_2M, 4), 0);
+	vm_munmap(t->uptr + 3 * PAGE_SIZE, PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, add_domain(test, td), -EFAULT);
+	KUNIT_EXPECT_EQ(test, test_mm_pinned(), 0);
+	expect_unmap_all(test, 0, 6 * PAGE_SIZE);
+}
+
+/* ---- failing domains ---- */
+
+static void failed_map_is_undone_in_every_domain(struct kunit *test)
+{
+	struct test_domain *a = add_new_domain(test, PAGE_SIZE);
+	struct test_domain *b = add_new_domain(test, PAGE_SIZE);
+	struct iopt_test *t = test->priv;
+	unsigned int n;
+	int ret;
+
+	KUNIT_ASSERT_EQ(test, map_pages_at(test, SZ_1M, 2), 0);
+	/* Until there are fewer steps than that. */
+	for (n = 1; n < 100; n++) {
+		b->fail_in = n;
+		ret = map_pages_at(test, SZ_2M, MEMORY_PAGES);
+		if (!ret)
+			break;
+		KUNIT_EXPECT_EQ(test, ret, -ENOMEM);
+		KUNIT_EXPECT_EQ(test, test_domain_size(a), 2 * PAGE_SIZE);
+		KUNIT_EXPECT_EQ(test, test_domain_size(b), 2 * PAGE_SIZE);
+		KUNIT_EXPECT_EQ(test, test_mm_pinned(), 2);
+	}
+	KUNIT_EXPECT_GT(test, n, 1);
+	KUNIT_EXPECT_EQ(test, ret, 0);
+	expect_shown(test, b, SZ_1M, t->uptr, 2 * PAGE_SIZE, RW);
+	expect_shown(test, b, SZ_2M, t->uptr, MEMORY_PAGES * PAGE_SIZE, RW);
+}
+
+/* A driver may fail in the middle of a run, and not say how far it got. */
+static void failed_map_does_not_touch_its_neighbours(struct kunit *test)
+{
+	const unsigned long iova = SZ_1M + UNIT, length = 2 * PAGE_SIZE + UNIT;
+	struct test_domain *td = add_new_domain(test, UNIT);
+	struct iopt_test *t = test->priv;
+	unsigned int n;
+	int ret;
+
+	KUNIT_ASSERT_EQ(test, map_fixed(test, iova - UNIT, t->uptr, UNIT, RW),
+			0);
+	KUNIT_ASSERT_EQ(test, map_fixed(test, iova + length, t->uptr, UNIT, RW),
+			0);
+	for (n = 1; n < 100; n++) {
+		td->fail_in = n;
+		ret = map_fixed(test, iova, t->uptr + 2 * UNIT, length, RW);
+		if (!ret)
+			break;
+		KUNIT_EXPECT_EQ(test, ret, -ENOMEM);
+		KUNIT_EXPECT_EQ(test, test_domain_size(td), 2 * UNIT);
+		expect_shown(test, td, iova - UNIT, t->uptr, UNIT, RW);
+		expect_shown(test, td, iova + length, t->uptr, UNIT, RW);
+	}
+	KUNIT_EXPECT_GT(test, n, 2);
+	KUNIT_EXPECT_EQ(test, ret, 0);
+	expect_shown(test, td, iova, t->uptr + 2 * UNIT, length, RW);
+}
+
+static void failed_domain_is_left_empty(struct kunit *test)
+{
+	struct test_domain *td = test_domain_alloc(test, PAGE_SIZE);
+	struct iopt_test *t = test->priv;
+	unsigned int n;
+	int ret;
+
+	td->domain.geometry.force_aperture = true;
+	td->domain.geometry.aperture_end = SZ_1G - 1;
+	KUNIT_ASSERT_EQ(test, map_pages_at(test, SZ_1M, 3), 0);
+	KUNIT_ASSERT_EQ(test, map_pages_at(test, SZ_2M, 4), 0);
+	KUNIT_ASSERT_EQ(test, map_pages_at(test, SZ_4M, MEMORY_PAGES), 0);
+
+	for (n = 1; n < 100; n++) {
+		td->fail_in = n;
+		ret = add_domain(test, td);
+		if (!ret)
+			break;
+		KUNIT_EXPECT_EQ(test, ret, -ENOMEM);
+		KUNIT_EXPECT_EQ(test, test_domain_size(td), 0);
+		KUNIT_EXPECT_EQ(test, test_mm_pinned(), 0);
+		KUNIT_EXPECT_EQ(test, alignment(test), 1);
+		EXPECT_USABLE(test, { 0, ULONG_MAX });
+	}
+	KUNIT_EXPECT_GT(test, n, 3);
+	KUNIT_EXPECT_EQ(test, ret, 0);
+	expect_shown(test, td, SZ_4M, t->uptr, MEMORY_PAGES * PAGE_SIZE, RW);
+	EXPECT_USABLE(test, { 0, SZ_1G - 1 });
+}
+
+static void failed_domain_does_not_disturb_the_other(struct kunit *test)
+{
+	struct test_domain *good = add_new_domain(test, PAGE_SIZE / 2);
+	struct test_domain *bad = test_domain_alloc(test, PAGE_SIZE);
+	struct iopt_test *t = test->priv;
+
+	KUNIT_ASSERT_EQ(test, map_pages_at(test, SZ_1M, 3), 0);
+	KUNIT_ASSERT_EQ(test, map_pages_at(test, SZ_2M, 3), 0);
+	bad->fail_in = 2;
+	KUNIT_EXPECT_EQ(test, add_domain(test, bad), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, test_domain_size(bad), 0);
+	KUNIT_EXPECT_EQ(test, test_domain_size(good), 6 * PAGE_SIZE);
+	expect_shown(test, good, SZ_1M, t->uptr, 3 * PAGE_SIZE, RW);
+	KUNIT_EXPECT_EQ(test, test_mm_pinned(), 6);
+	KUNIT_EXPECT_EQ(test, alignment(test), PAGE_SIZE / 2);
+}
+
+/* ---- alignment and aperture ---- */
+
+static void alignment_is_that_of_the_coarsest_domain(struct kunit *test)
+{
+	struct test_domain *fine = add_new_domain(test, 512);
+	struct test_domain *coarse;
+
+	KUNIT_EXPECT_EQ(test, alignment(test), 512);
+	coarse = add_new_domain(test, PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, alignment(test), PAGE_SIZE);
+	remove_domain(test, &fine->shown);
+	KUNIT_EXPECT_EQ(test, alignment(test), PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, add_domain(test, fine), 0);
+	remove_domain(test, &coarse->shown);
+	KUNIT_EXPECT_EQ(test, alignment(test), 512);
+	remove_domain(test, &fine->shown);
+	KUNIT_EXPECT_EQ(test, alignment(test), 1);
+}
+
+static void misaligned_map_is_einval(struct kunit *test)
+{
+	struct test_domain *td = add_new_domain(test, 512);
+	struct iopt_test *t = test->priv;
+	unsigned long iova;
+
+	KUNIT_EXPECT_EQ(test, map_fixed(test, 512 + 1, t->uptr, 512, RW),
+			-EINVAL);
+	KUNIT_EXPECT_EQ(test, map_fixed(test, 512, t->uptr + 1, 512, RW),
+			-EINVAL);
+	KUNIT_EXPECT_EQ(test, map_fixed(test, 512, t->uptr, 512 + 1, RW),
+			-EINVAL);
+	KUNIT_EXPECT_EQ(test, map_anywhere(test, t->uptr + 1, 512, RW, &iova),
+			-EINVAL);
+	KUNIT_EXPECT_EQ(test, map_anywhere(test, t->uptr, 511, RW, &iova),
+			-EINVAL);
+	/* Address and memory may differ in their offset. */
+	KUNIT_EXPECT_EQ(test, map_fixed(test, 512, t->uptr + 1024,
+					2 * PAGE_SIZE + 512, RW), 0);
+	expect_shown(test, td, 512, t->uptr + 1024, 2 * PAGE_SIZE + 512, RW);
+	KUNIT_EXPECT_EQ(test, test_domain_size(td), 2 * PAGE_SIZE + 512);
+	KUNIT_EXPECT_EQ(test, test_mm_pinned(), 3);
+}
+
+static void domain_too_coarse_for_a_mapping_is_eaddrinuse(struct kunit *test)
+{
+	struct test_domain *td = test_domain_alloc(test, PAGE_SIZE);
+	struct iopt_test *t = test->priv;
+
+	/* Misaligned by its address, its memory, its length. */
+	KUNIT_ASSERT_EQ(test, map_pages_at(test, 0, 1), 0);
+	KUNIT_ASSERT_EQ(test, map_pages_at(test, SZ_1M + 512, 1), 0);
+	KUNIT_EXPECT_EQ(test, add_domain(test, td), -EADDRINUSE);
+	expect_unmap(test, SZ_1M, SZ_2M - 1, 0, PAGE_SIZE);
+	KUNIT_ASSERT_EQ(test, map_fixed(test, SZ_1M, t->uptr + 512, PAGE_SIZE,
+					RW), 0);
+	KUNIT_EXPECT_EQ(test, add_domain(test, td), -EADDRINUSE);
+	expect_unmap(test, SZ_1M, SZ_2M - 1, 0, PAGE_SIZE);
+	KUNIT_ASSERT_EQ(test, map_fixed(test, SZ_1M, t->uptr, 512, RW), 0);
+	KUNIT_EXPECT_EQ(test, add_domain(test, td), -EADDRINUSE);
+	KUNIT_EXPECT_EQ(test, alignment(test), 1);
+	KUNIT_EXPECT_EQ(test, test_domain_size(td), 0);
+	KUNIT_EXPECT_EQ(test, test_mm_pinned(), 0);
+
+	expect_unmap(test, SZ_1M, SZ_2M - 1, 0, 512);
+	KUNIT_EXPECT_EQ(test, add_domain(test, td), 0);
+}
+
+static void domain_of_large_pages_is_einval(struct kunit *test)
+{
+	struct test_domain *td = test_domain_alloc(test, 2 * PAGE_SIZE);
+
+	KUNIT_EXPECT_EQ(test, add_domain(test, td), -EINVAL);
+	KUNIT_EXPECT_EQ(test, alignment(test), 1);
+}
+
+static struct test_domain *alloc_domain_from_to(struct kunit *test,
+						unsigned long start,
+						unsigned long last)
+{
+	struct test_domain *td = test_domain_alloc(test, PAGE_SIZE);
+
+	td->domain.geometry.force_aperture = true;
+	td->domain.geometry.aperture_start = start;
+	td->domain.geometry.aperture_end = last;
+	return td;
+}
+
+static void aperture_limits_what_is_usable(struct kunit *test)
+{
+	struct test_domain *td = alloc_domain_from_to(test, SZ_1M, SZ_1G - 1);
+	struct iopt_test *t = test->priv;
+	unsigned long iova;
+
+	reserve(test, SZ_1M - PAGE_SIZE, SZ_1M + PAGE_SIZE - 1);
+	reserve(test, SZ_2M, SZ_4M - 1);
+	KUNIT_ASSERT_EQ(test, add_domain(test, td), 0);
+	EXPECT_USABLE(test, { SZ_1M + PAGE_SIZE, SZ_2M - 1 },
+		      { SZ_4M, SZ_1G - 1 });
+	KUNIT_EXPECT_EQ(test, map_pages_at(test, SZ_512K, 1), -EINVAL);
+	KUNIT_EXPECT_EQ(test, map_pages_at(test, SZ_1G - PAGE_SIZE, 2),
+			-EINVAL);
+	KUNIT_EXPECT_EQ(test, map_pages_at(test, SZ_1G - PAGE_SIZE, 1), 0);
+	KUNIT_EXPECT_EQ(test, map_anywhere(test, t->uptr, PAGE_SIZE, RW, &iova),
+			0);
+	KUNIT_EXPECT_EQ(test, iova, SZ_1M + PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, place_anywhere(test, SZ_1G, SZ_1G, &iova),
+			-ENOSPC);
+
+	remove_domain(test, &td->shown);
+	iopt_unreserve(&t->iopt, t);
+	EXPECT_USABLE(test, { 0, ULONG_MAX });
+	/* The addresses below it are found again. */
+	KUNIT_EXPECT_EQ(test, map_anywhere(test, t->uptr, PAGE_SIZE, RW, &iova),
+			0);
+	KUNIT_EXPECT_EQ(test, iova, PAGE_SIZE);
+}
+
+static void aperture_is_what_all_domains_have(struct kunit *test)
+{
+	struct test_domain *a = alloc_domain_from_to(test, 0, SZ_1G - 1);
+	struct test_domain *b = alloc_domain_from_to(test, SZ_1M, ULONG_MAX);
+	struct test_domain *c = alloc_domain_from_to(test, SZ_1G, ULONG_MAX);
+	struct iopt_test *t = test->priv;
+	unsigned long iova;
+
+	KUNIT_ASSERT_EQ(test, add_domain(test, a), 0);
+	KUNIT_ASSERT_EQ(test, add_domain(test, b), 0);
+	EXPECT_USABLE(test, { SZ_1M, SZ_1G - 1 });
+
+	/* They need not have anything in common. */
+	KUNIT_ASSERT_EQ(test, add_domain(test, c), 0);
+	expect_usable(test, 0, NULL);
+	KUNIT_EXPECT_EQ(test, map_pages_at(test, SZ_1M, 1), -EINVAL);
+	KUNIT_EXPECT_EQ(test, map_anywhere(test, t->uptr, PAGE_SIZE, RW, &iova),
+			-ENOSPC);
+	remove_domain(test, &a->shown);
+	EXPECT_USABLE(test, { SZ_1G, ULONG_MAX });
+}
+
+static void unforced_aperture_does_not_count(struct kunit *test)
+{
+	struct test_domain *td = alloc_domain_from_to(test, 0, SZ_1M);
+
+	td->domain.geometry.force_aperture = false;
+	KUNIT_ASSERT_EQ(test, add_domain(test, td), 0);
+	EXPECT_USABLE(test, { 0, ULONG_MAX });
+}
+
+static void mapping_outside_the_aperture_is_eaddrinuse(struct kunit *test)
+{
+	struct test_domain *td = alloc_domain_from_to(test, SZ_1M, SZ_1G - 1);
+
+	KUNIT_ASSERT_EQ(test, map_pages_at(test, SZ_1G - PAGE_SIZE, 2), 0);
+	KUNIT_EXPECT_EQ(test, add_domain(test, td), -EADDRINUSE);
+	expect_unmap_all(test, 0, 2 * PAGE_SIZE);
+	KUNIT_ASSERT_EQ(test, map_pages_at(test, SZ_1M - PAGE_SIZE, 2), 0);
+	KUNIT_EXPECT_EQ(test, add_domain(test, td), -EADDRINUSE);
+	KUNIT_EXPECT_EQ(test, test_domain_size(td), 0);
+	KUNIT_EXPECT_EQ(test, alignment(test), 1);
+	EXPECT_USABLE(test, { 0, ULONG_MAX });
+}
+
+static int fit_domain(struct kunit *test, struct test_domain *td)
+{
+	struct iopt_test *t = test->priv;
+	int ret;
+
+	down_write(&t->iopt.domains_rwsem);
+	ret = iopt_fit_domain(&t->iopt, &td->shown);
+	up_write(&t->iopt.domains_rwsem);
+	return ret;
+}
+
+/* As when a further device is attached to a domain that is in use. */
+static void domain_may_become_narrower(struct kunit *test)
+{
+	struct test_domain *td = add_new_domain(test, 512);
+
+	KUNIT_ASSERT_EQ(test, map_pages_at(test, SZ_1M + 512, 1), 0);
+	td->domain.pgsize_bitmap = PAGE_MASK;
+	KUNIT_EXPECT_EQ(test, fit_domain(test, td), -EADDRINUSE);
+	KUNIT_EXPECT_EQ(test, alignment(test), 512);
+	td->domain.pgsize_bitmap = ~511UL;
+	td->domain.geometry.force_aperture = true;
+	td->domain.geometry.aperture_end = SZ_1M;
+	KUNIT_EXPECT_EQ(test, fit_domain(test, td), -EADDRINUSE);
+	EXPECT_USABLE(test, { 0, ULONG_MAX });
+
+	expect_unmap_all(test, 0, PAGE_SIZE);
+	td->domain.pgsize_bitmap = PAGE_MASK;
+	KUNIT_EXPECT_EQ(test, fit_domain(test, td), 0);
+	KUNIT_EXPECT_EQ(test, alignment(test), PAGE_SIZE);
+	EXPECT_USABLE(test, { 0, SZ_1M });
+}
+
+static struct kunit_case iopt_cases[] = {
+	KUNIT_CASE(fixed_place_is_taken_once),
+	KUNIT_CASE(fixed_place_may_be_at_the_ends),
+	KUNIT_CASE(fixed_place_beyond_the_end_is_eoverflow),
+	KUNIT_CASE(fixed_place_in_a_reserved_range_is_einval),
+	KUNIT_CASE(automatic_place_is_aligned),
+	KUNIT_CASE(automatic_place_is_the_lowest_gap),
+	KUNIT_CASE(automatic_place_may_end_at_the_top),
+	KUNIT_CASE(no_automatic_place_is_enospc),
+	KUNIT_CASE(automatic_place_of_half_of_all_is_eoverflow),
+	KUNIT_CASE(automatic_place_agrees_with_a_plain_search),
+	KUNIT_CASE(unmap_of_nothing_is_enoent),
+	KUNIT_CASE(unmap_does_not_cut),
+	KUNIT_CASE(unmap_takes_all_in_the_range),
+	KUNIT_CASE(unmap_all_succeeds_on_nothing),
+	KUNIT_CASE(unmap_of_a_map_under_way_is_ebusy),
+	KUNIT_CASE(everything_is_usable_at_first),
+	KUNIT_CASE(reserved_ranges_are_not_usable),
+	KUNIT_CASE(everything_can_be_reserved),
+	KUNIT_CASE(usable_ranges_fill_what_fits),
+	KUNIT_CASE(reserve_of_a_mapping_is_eaddrinuse),
+	KUNIT_CASE(unreserve_is_by_owner),
+	KUNIT_CASE(nothing_is_pinned_without_a_domain),
+	KUNIT_CASE(new_domain_shows_what_is_mapped),
+	KUNIT_CASE(map_and_unmap_reach_every_domain),
+	KUNIT_CASE(refused_unmap_leaves_the_domain_alone),
+	KUNIT_CASE(map_under_way_is_shown_when_it_is_filled),
+	KUNIT_CASE(map_of_no_memory_is_efault),
+	KUNIT_CASE(new_domain_for_no_memory_is_efault),
+	KUNIT_CASE(failed_map_is_undone_in_every_domain),
+	KUNIT_CASE(failed_map_does_not_touch_its_neighbours),
+	KUNIT_CASE(failed_domain_is_left_empty),
+	KUNIT_CASE(failed_domain_does_not_disturb_the_other),
+	KUNIT_CASE(alignment_is_that_of_the_coarsest_domain),
+	KUNIT_CASE(misaligned_map_is_einval),
+	KUNIT_CASE(domain_too_coarse_for_a_mapping_is_eaddrinuse),
+	KUNIT_CASE(domain_of_large_pages_is_einval),
+	KUNIT_CASE(aperture_limits_what_is_usable),
+	KUNIT_CASE(aperture_is_what_all_domains_have),
+	KUNIT_CASE(unforced_aperture_does_not_count),
+	KUNIT_CASE(mapping_outside_the_aperture_is_eaddrinuse),
+	KUNIT_CASE(domain_may_become_narrower),
+	{}
+};
+
+static struct kunit_suite iopt_suite = {
+	.name = "iopt",
+	.init = iopt_test_init,
+	.exit = iopt_test_exit,
+	.test_cases = iopt_cases,
+};
+
+/* ---- by chance ---- */
+
+#define CHANCE_STEPS 300
+#define CHANCE_AREAS 12
+#define CHANCE_DOMAINS 2
+#define CHANCE_UNITS 128
+
+/**
+ * struct model_area - a mapping
+ * @iova: where it is
+ * @uptr: what it shows
+ * @length: in bytes; 0 when there is no such mapping
+ * @prot: what the device may do
+ */
+struct model_area {
+	unsigned long iova;
+	unsigned long uptr;
+	unsigned long length;
+	int prot;
+};
+
+/**
+ * struct model - what an address space has to be like
+ * @rnd: where chance comes from
+ * @areas: its mappings
+ * @domains: a fine and a coarse one
+ * @added: which of them show it
+ */
+struct model {
+	struct rnd_state rnd;
+	struct model_area areas[CHANCE_AREAS];
+	struct test_domain *domains[CHANCE_DOMAINS];
+	bool added[CHANCE_DOMAINS];
+};
+
+/* The mapping after @area, or the first; NULL at the end. */
+static struct model_area *model_next(struct model *model,
+				     struct model_area *area)
+{
+	area = area ? area + 1 : model->areas;
+	for (; area < model->areas + CHANCE_AREAS; area++)
+		if (area->length)
+			return area;
+	return NULL;
+}
+
+static unsigned long model_alignment(struct model *model)
+{
+	if (model->added[1])
+		return PAGE_SIZE;
+	return model->added[0] ? UNIT : 1;
+}
+
+static bool model_area_aligned(struct model_area *area, unsigned long alignment)
+{
+	return IS_ALIGNED(area->iova | area->uptr | area->length, alignment);
+}
+
+static unsigned long area_last(struct model_area *area)
+{
+	return area->iova + area->length - 1;
+}
+
+static bool model_overlaps(struct model *model, unsigned long start,
+			   unsigned long last)
+{
+	struct model_area *area;
+
+	for (area = model_next(model, NULL); area;
+	     area = model_next(model, area))
+		if (area->iova <= last && area_last(area) >= start)
+			return true;
+	return false;
+}
+
+static struct model_area *model_free_slot(struct model *model)
+{
+	unsigned int i;
+
+	for (i = 0; i < CHANCE_AREAS; i++)
+		if (!model->areas[i].length)
+			return &model->areas[i];
+	return NULL;
+}
+
+/* Half of them suit the coarse domain. */
+static struct model_area choose_area(struct kunit *test, struct model *model)
+{
+	unsigned long grain = chance(&model->rnd, 2) ? PAGE_SIZE : UNIT;
+	struct iopt_test *t = test->priv;
+	struct model_area area;
+
+	area.length = (1 + chance(&model->rnd, 4 * PAGE_SIZE / grain)) * grain;
+	area.uptr = t->uptr + chance(&model->rnd, 12 * PAGE_SIZE / grain) *
+			      grain;
+	area.iova = SZ_1M + chance(&model->rnd, CHANCE_UNITS * UNIT / grain) *
+			    grain;
+	area.prot = 1 + chance(&model->rnd, 3);
+	return area;
+}
+
+/* Lets a domain fail, now and then. */
+static bool choose_failure(struct model *model, struct test_domain *td)
+{
+	if (chance(&model->rnd, 4))
+		return false;
+	td->fail_in = 1 + chance(&model->rnd, 6);
+	return true;
+}
+
+/* A failure that was asked for may have been asked for too late. */
+static void expect_ret(struct kunit *test, int ret, int expected,
+		       bool may_fail)
+{
+	if (may_fail && !expected && ret == -ENOMEM)
+		return;
+	KUNIT_EXPECT_EQ(test, ret, expected);
+}
+
+static void chance_map_fixed(struct kunit *test, struct model *model)
+{
+	struct model_area area = choose_area(test, model);
+	struct model_area *slot = model_free_slot(model);
+	bool may_fail = false;
+	int expected = 0, ret;
+	unsigned int i;
+
+	if (!slot)
+		return;
+	if (!model_area_aligned(&area, model_alignment(model)))
+		expected = -EINVAL;
+	else if (model_overlaps(model, area.iova, area_last(&area)))
+		expected = -EEXIST;
+	for (i = 0; i < CHANCE_DOMAINS; i++)
+		if (model->added[i])
+			may_fail |= choose_failure(model, model->domains[i]);
+
+	ret = map_fixed(test, area.iova, area.uptr, area.length, area.prot);
+	expect_ret(test, ret, expected, may_fail);
+	if (!ret)
+		*slot = area;
+}
+
+static void chance_map_anywhere(struct kunit *test, struct model *model)
+{
+	struct model_area area = choose_area(test, model);
+	struct model_area *slot = model_free_slot(model);
+	int expected = 0, ret;
+
+	if (!slot)
+		return;
+	area.iova = 0;
+	if (!model_area_aligned(&area, model_alignment(model)))
+		expected = -EINVAL;
+	ret = map_anywhere(test, area.uptr, area.length, area.prot, &area.iova);
+	KUNIT_EXPECT_EQ(test, ret, expected);
+	if (ret)
+		return;
+	KUNIT_EXPECT_NE(test, area.iova, 0);
+	KUNIT_EXPECT_EQ(test, offset_in_page(area.iova),
+			offset_in_page(area.uptr));
+	KUNIT_EXPECT_FALSE(test, model_overlaps(model, area.iova,
+						area_last(&area)));
+	*slot = area;
+}
+
+static void model_unmap(struct kunit *test, struct model *model,
+			unsigned long start, unsigned long last)
+{
+	struct model_area *area;
+	unsigned long bytes = 0;
+	bool cut = false;
+
+	for (area = model_next(model, NULL); area;
+	     area = model_next(model, area)) {
+		if (area->iova > last || area_last(area) < start)
+			continue;
+		cut |= area->iova < start || area_last(area) > last;
+		bytes += area->length;
+	}
+	if (cut || !bytes) {
+		expect_unmap(test, start, last, -ENOENT, 0);
+		return;
+	}
+	expect_unmap(test, start, last, 0, bytes);
+	for (area = model_next(model, NULL); area;
+	     area = model_next(model, area))
+		if (area->iova >= start && area_last(area) <= last)
+			area->length = 0;
+}
+
+static void chance_unmap_range(struct kunit *test, struct model *model)
+{
+	unsigned long start, units;
+
+	start = SZ_1M + chance(&model->rnd, CHANCE_UNITS) * UNIT;
+	units = 1 + chance(&model->rnd, CHANCE_UNITS / 2);
+	model_unmap(test, model, start, start + units * UNIT - 1);
+}
+
+static void chance_unmap_one(struct kunit *test, struct model *model)
+{
+	struct model_area *area;
+
+	area = &model->areas[chance(&model->rnd, CHANCE_AREAS)];
+	if (area->length)
+		model_unmap(test, model, area->iova, area_last(area));
+}
+
+static void chance_change_domain(struct kunit *test, struct model *model)
+{
+	unsigned int i = chance(&model->rnd, CHANCE_DOMAINS);
+	unsigned long granule = i ? PAGE_SIZE : UNIT;
+	struct test_domain *td = model->domains[i];
+	struct model_area *area;
+	int expected = 0, ret;
+	bool may_fail;
+
+	if (model->added[i]) {
+		remove_domain(test, &td->shown);
+		model->added[i] = false;
+		return;
+	}
+	for (area = model_next(model, NULL); area;
+	     area = model_next(model, area))
+		if (!model_area_aligned(area, granule))
+			expected = -EADDRINUSE;
+	may_fail = choose_failure(model, td);
+	ret = add_domain(test, td);
+	expect_ret(test, ret, expected, may_fail);
+	model->added[i] = !ret;
+}
+
+static void expect_model(struct kunit *test, struct model *model)
+{
+	unsigned long size = 0, npages = 0;
+	struct model_area *area;
+	unsigned int i;
+
+	for (area = model_next(model, NULL); area;
+	     area = model_next(model, area)) {
+		size += area->length;
+		npages += DIV_ROUND_UP(offset_in_page(area->uptr) +
+				       area->length, PAGE_SIZE);
+		for (i = 0; i < CHANCE_DOMAINS; i++)
+			if (model->added[i])
+				expect_shown(test, model->domains[i],
+					     area->iova, area->uptr,
+					     area->length, area->prot);
+	}
+	for (i = 0; i < CHANCE_DOMAINS; i++) {
+		model->domains[i]->fail_in = 0;
+		KUNIT_EXPECT_EQ(test, test_domain_size(model->domains[i]),
+				model->added[i] ? size : 0);
+	}
+	if (!model->added[0] && !model->added[1])
+		npages = 0;
+	KUNIT_EXPECT_EQ(test, test_mm_pinned(), npages);
+	KUNIT_EXPECT_EQ(test, alignment(test), model_alignment(model));
+}
+
+static void (*const chance_steps[])(struct kunit *test, struct model *model) = {
+	chance_map_fixed,     chance_map_fixed, chance_map_fixed,
+	chance_map_anywhere,  chance_unmap_one, chance_unmap_range,
+	chance_change_domain,
+};
+
+/* After each step the domains show just what the model says. */
+static void random_steps_agree_with_a_plain_model(struct kunit *test)
+{
+	struct model *model;
+	unsigned int step, kind;
+
+	model = kunit_kzalloc(test, sizeof(*model), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, model);
+	prandom_seed_state(&model->rnd, 1960);
+	model->domains[0] = test_domain_alloc(test, UNIT);
+	model->domains[1] = test_domain_alloc(test, PAGE_SIZE);
+
+	for (step = 0; step < CHANCE_STEPS; step++) {
+		kind = chance(&model->rnd, ARRAY_SIZE(chance_steps));
+		chance_steps[kind](test, model);
+		expect_model(test, model);
+		if (test->status == KUNIT_FAILURE) {
+			kunit_info(test, "first wrong after step %u of kind %u",
+				   step, kind);
+			break;
+		}
+		cond_resched();
+	}
+	model_unmap(test, model, 0, ULONG_MAX);
+}
+
+static struct kunit_case iopt_random_cases[] = {
+	KUNIT_CASE(random_steps_agree_with_a_plain_model),
+	{}
+};
+
+static struct kunit_suite iopt_random_suite = {
+	.name = "iopt_random",
+	.init = iopt_test_init,
+	.exit = iopt_test_exit,
+	.test_cases = iopt_random_cases,
+};
+
+kunit_test_suites(&iopt_suite, &iopt_random_suite);

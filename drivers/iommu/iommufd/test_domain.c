@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * An iommu_domain without an IOMMU.
+ *
+ * The rules it insists on:
+ * - nothing is mapped twice, and only within the aperture;
+ * - only what is mapped is unmapped, and never a part of what one iommu_map()
+ *   made;
+ * - memory is pinned from before it is mapped until the IOTLB was synced after
+ *   it was unmapped.
+ */
+#include <kunit/test.h>
+
+#include "test_domain.h"
+#include "test_mm.h"
+
+/**
+ * struct test_mapping - what one iommu_map() made
+ * @item: on a list of the domain
+ * @iova: first I/O address
+ * @phys: what is there
+ * @length: in bytes
+ * @unmapped: bytes unmapped so far, from the start
+ * @prot: as given
+ */
+struct test_mapping {
+	struct list_head item;
+	unsigned long iova;
+	phys_addr_t phys;
+	unsigned long length;
+	unsigned long unmapped;
+	int prot;
+};
+
+static struct test_domain *to_test_domain(struct iommu_domain *domain)
+{
+	return container_of(domain, struct test_domain, domain);
+}
+
+static unsigned long test_domain_granule(struct test_domain *td)
+{
+	return 1UL << __ffs(td->domain.pgsize_bitmap);
+}
+
+static unsigned long mapping_last(struct test_mapping *mapping)
+{
+	return mapping->iova + mapping->length - 1;
+}
+
+static struct test_mapping *find_mapping(struct test_domain *td,
+					 unsigned long start,
+					 unsigned long last)
+{
+	struct test_mapping *mapping;
+
+	list_for_each_entry(mapping, &td->mappings, item)
+		if (mapping->iova + mapping->unmapped <= last &&
+		    mapping_last(mapping) >= start)
+			return mapping;
+	return NULL;
+}
+
+static void expect_pinned(struct test_domain *td, phys_addr_t phys,
+			  unsigned long length)
+{
+	phys_addr_t end = phys + length;
+	bool pinned = true;
+
+	for (phys &= PAGE_MASK; phys < end; phys += PAGE_SIZE)
+		pinned &= test_mm_phys_pinned(phys);
+	KUNIT_EXPECT_TRUE_MSG(td->test, pinned,
+			      "a device reaches memory that is not pinned");
+}
+
+static bool continues(struct test_mapping *mapping, unsigned long iova,
+		      phys_addr_t phys, int prot)
+{
+	return mapping && mapping->iova + mapping->length == iova &&
+	       mapping->phys + mapping->length == phys &&
+	       mapping->prot == prot;
+}
+
+static int add_mapping(struct test_domain *td, unsigned long iova,
+		       phys_addr_t phys, unsigned long length, int prot)
+{
+	if (continues(td->open, iova, phys, prot)) {
+		td->open->length += length;
+		return 0;
+	}
+	td->open = kzalloc(sizeof(*td->open), GFP_KERNEL);
+	if (!td->open)
+		return -ENOMEM;
+	td->open->iova = iova;
+	td->open->phys = phys;
+	td->open->length = length;
+	td->open->prot = prot;
+	list_add(&td->open->item, &td->mappings);
+	return 0;
+}
+
+static int test_map_pages(struct iommu_domain *domain, unsigned long iova,
+			  phys_addr_t phys, size_t pgsize, size_t pgcount,
+			  int prot, gfp_t gfp, size_t *mapped)
+{
+	struct test_domain *td = to_test_domain(domain);
+	unsigned long last = iova + pgsize * pgcount - 1;
+	bool fail = td->fail_in && !--td->fail_in;
+	int ret;
+
+	KUNIT_EXPECT_PTR_EQ(td->test, find_mapping(td, iova, last), NULL);
+	KUNIT_EXPECT_GE(td->test, iova, domain->geometry.aperture_start);
+	KUNIT_EXPECT_LE(td->test, last, domain->geometry.aperture_end);
+	expect_pinned(td, phys, pgsize * pgcount);
+
+	/* As VT-d's driver: some is mapped, and it does not say how much. */
+	if (fail)
+		pgcount = DIV_ROUND_UP(pgcount, 2);
+	ret = add_mapping(td, iova, phys, pgsize * pgcount, prot);
+	if (ret || fail)
+		return -ENOMEM;
+	*mapped = pgsize * pgcount;
+	return 0;
+}
+
+static void test_iotlb_sync_map(struct iommu_domain *domain, unsigned long iova,
+				size_t size)
+{
+	to_test_domain(domain)->open = NULL;
+}
+
+/* Unmaps as much as lies in one mapping; 0 if there is none at @iova. */
+static size_t unmap_one(struct test_domain *td, unsigned long iova,
+			size_t length)
+{
+	struct test_mapping *mapping = find_mapping(td, iova, iova);
+
+	if (!mapping || mapping->iova + mapping->unmapped != iova)
+		return 0;
+	length = min(length, mapping->length - mapping->unmapped);
+	mapping->unmapped += length;
+	if (mapping->unmapped == mapping->length) {
+		if (mapping == td->open)
+			td->open = NULL;
+		list_move(&mapping->item, &td->stale);
+	}
+	return length;
+}
+
+static size_t test_unmap_pages(struct iommu_domain *domain, unsigned long iova,
+			       size_t pgsize, size_t pgcount,
+			       struct iommu_iotlb_gather *gather)
+{
+	struct test_domain *td = to_test_domain(domain);
+	size_t length = pgsize * pgcount, done = 0, step;
+	bool hole = false;
+
+	while (done < length) {
+		step = unmap_one(td, iova + done, length - done);
+		if (!step) {
+			hole = true;
+			step = test_domain_granule(td);
+		}
+		done += step;
+	}
+	/* VT-d's driver would unmap more than it was asked to. */
+	KUNIT_EXPECT_FALSE_MSG(td->test, hole,
+			       "what is not mapped was unmapped");
+	return length;
+}
+
+static void test_iotlb_sync(struct iommu_domain *domain,
+			    struct iommu_iotlb_gather *gather)
+{
+	struct test_domain *td = to_test_domain(domain);
+	struct test_mapping *mapping, *next;
+
+	list_for_each_entry(mapping, &td->mappings, item)
+		KUNIT_EXPECT_FALSE_MSG(td->test,
+				       mapping->unmapped && mapping != td->open,
+				       "what one iommu_map() made was cut");
+	list_for_each_entry_safe(mapping, next, &td->stale, item) {
+		expect_pinned(td, mapping->phys, mapping->length);
+		list_del(&mapping->item);
+		kfree(mapping);
+	}
+}
+
+static phys_addr_t test_iova_to_phys(struct iommu_domain *domain,
+				     dma_addr_t iova)
+{
+	struct test_mapping *mapping =
+		find_mapping(to_test_domain(domain), iova, iova);
+
+	if (!mapping || iova - mapping->iova < mapping->unmapped)
+		return 0;
+	return mapping->phys + (iova - mapping->iova);
+}
+
+static const struct iommu_domain_ops test_domain_ops = {
+	.iova_to_phys = test_iova_to_phys,
+	.map_pages = test_map_pages,
+	.unmap_pages = test_unmap_pages,
+	.iotlb_sync_map = test_iotlb_sync_map,
+	.iotlb_sync = test_iotlb_sync,
+};
+
+struct test_domain *test_domain_alloc(struct kunit *test, unsigned long granule)
+{
+	struct test_domain *td = kunit_kzalloc(test, sizeof(*td), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, td);
+	td->test = test;
+	INIT_LIST_HEAD(&td->mappings);
+	INIT_LIST_HEAD(&td->stale);
+	td->domain.type = IOMMU_DOMAIN_UNMANAGED;
+	td->domain.ops = &test_domain_ops;
+	td->domain.pgsize_bitmap = ~(granule - 1);
+	td->domain.geometry.aperture_end = ULONG_MAX;
+	iopt_domain_init(&td->shown, &td->domain);
+	return td;
+}
+
+phys_addr_t test_domain_phys(struct test_domain *td, unsigned long iova,
+			     int *prot)
+{
+	struct test_mapping *mapping = find_mapping(td, iova, iova);
+
+	if (!mapping)
+		return PHYS_ADDR_MAX;
+	*prot = mapping->prot;
+	return mapping->phys + (iova - mapping->iova);
+}
+
+unsigned long test_domain_size(struct test_domain *td)
+{
+	struct test_mapping *mapping;
+	unsigned long size = 0;
+
+	/* Nothing may be left half done. */
+	KUNIT_EXPECT_TRUE(td->test, list_empty(&td->stale));
+	KUNIT_EXPECT_PTR_EQ(td->test, td->open, NULL);
+	list_for_each_entry(mapping, &td->mappings, item)
+		size += mapping->length - mapping->unmapped;
+	return size;
+}
