@@ -9,6 +9,7 @@
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/nospec.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <uapi/linux/iommufd.h>
@@ -114,7 +115,7 @@ static long iommufd_ioctl(struct file *file, unsigned int cmd,
 	if (call.user_size < op->min_size)
 		return -EINVAL;
 	/* No struct is near this; do not read gigabytes of a caller's zeroes. */
-	if (call.user_size > PAGE_SIZE)
+	if (call.user_size > SZ_64K)
 		return -E2BIG;
 	ret = copy_struct_from_user(&arg, op->size, call.uptr, call.user_size);
 	if (ret)
