@@ -29,6 +29,7 @@
 #include <linux/mm.h>
 #include <linux/overflow.h>
 #include <linux/sched/signal.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 
 #include "gap.h"
@@ -159,18 +160,37 @@ static unsigned long reach_for(unsigned long last)
 	return bits < BITS_PER_LONG ? (1UL << bits) - 1 : ULONG_MAX;
 }
 
-static void domain_unmap(struct iopt_domain *domain, unsigned long iova,
-			 unsigned long length)
+/* How much is unmapped without a pause; 2^18 small pages take milliseconds. */
+#define UNMAP_CHUNK SZ_1G
+
+/*
+ * In whole runs, for what one iommu_map() made must not be cut; and with one
+ * flush, which no page outlives that is unpinned after this.
+ */
+static void domain_unmap(struct iopt_domain *domain, struct iopt_area *area)
 {
+	unsigned long iova = area->node.start, length = 0;
 	struct iommu_iotlb_gather gather;
-	size_t unmapped;
+	struct iopt_run_iter iter;
+	size_t unmapped = 0;
 
 	iommu_iotlb_gather_init(&gather);
 	down_read(&domain->growth_rwsem);
-	unmapped = iommu_unmap_fast(domain->domain, iova, length, &gather);
+	iopt_run_iter_init(&iter, area->pages, area->offset, area_length(area));
+	while (iter.length) {
+		length += iter.length;
+		iopt_run_iter_next(&iter);
+		if (iter.length && length < UNMAP_CHUNK)
+			continue;
+		unmapped += iommu_unmap_fast(domain->domain, iova, length,
+					     &gather);
+		iova += length;
+		length = 0;
+		cond_resched();
+	}
 	iommu_iotlb_sync(domain->domain, &gather);
 	up_read(&domain->growth_rwsem);
-	WARN_ON(unmapped != length);
+	WARN_ON(unmapped != area_length(area));
 }
 
 /*
@@ -255,7 +275,7 @@ static int area_map_domains(struct io_pagetable *iopt, struct iopt_area *area)
 
 err_unmap:
 	list_for_each_entry_continue_reverse(domain, &iopt->domains, item)
-		domain_unmap(domain, area->node.start, area_length(area));
+		domain_unmap(domain, area);
 	return ret;
 }
 
@@ -267,7 +287,7 @@ static void area_unmap_domains(struct io_pagetable *iopt,
 	lockdep_assert_held(&iopt->domains_rwsem);
 
 	list_for_each_entry(domain, &iopt->domains, item)
-		domain_unmap(domain, area->node.start, area_length(area));
+		domain_unmap(domain, area);
 }
 
 /* ---- places ---- */
@@ -649,11 +669,13 @@ unsigned long iopt_usable_ranges(struct io_pagetable *iopt,
 	const struct iopt_range *aperture = &iopt->aperture;
 	struct interval_tree_node *node;
 	unsigned long start, nr = 0;
-	bool at_end = false;
+	bool at_end;
 
 	down_read(&iopt->iova_rwsem);
 	*alignment = iopt->alignment;
 	start = aperture->start;
+	/* Domains that have no address in common. */
+	at_end = start > aperture->last;
 	for (node = interval_tree_iter_first(&iopt->reserved, start,
 					     aperture->last);
 	     node && !at_end;
@@ -941,8 +963,7 @@ static void unmap_areas(struct io_pagetable *iopt, struct iopt_domain *domain,
 		if (area == end)
 			break;
 		if (!area->busy)
-			domain_unmap(domain, area->node.start,
-				     area_length(area));
+			domain_unmap(domain, area);
 		cond_resched();
 	}
 }

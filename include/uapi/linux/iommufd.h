@@ -33,7 +33,7 @@
  * EFAULT      The argument, or memory it points to, cannot be accessed.
  * EINVAL      @size is too small, or a value is understood but not usable.
  * E2BIG       @size is larger than the kernel's struct, and a byte of what
- *             the kernel does not know is not zero.
+ *             the kernel does not know is not zero; or @size is over 64 KiB.
  * ENOTTY      This kernel has no such ioctl.
  * EOPNOTSUPP  An unknown flag or value, or a reserved field is not zero.
  * ENOENT      No object has this id, or it is of another type.
