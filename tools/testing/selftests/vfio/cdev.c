@@ -27,7 +27,7 @@ FIXTURE(node) {
 FIXTURE_SETUP(node)
 {
 	REQUIRE_IOMMU();
-	self->bdf = REQUIRE_DEVICE("EDU0");
+	self->bdf = REQUIRE_DEVICE("TESTDEV0");
 	self->dev = vfio_cdev_open(self->bdf);
 	ASSERT_LE(0, self->dev);
 	self->iommufd = iommu_open();
@@ -319,7 +319,7 @@ TEST_F(node, close_with_irqs)
 	int event = eventfd(0, EFD_CLOEXEC);
 
 	ASSERT_EQ(0, vfio_bind(self->dev, self->iommufd, NULL));
-	EXPECT_EQ(0, vfio_irq_enable(self->dev, VFIO_PCI_MSI_IRQ_INDEX, &event,
+	EXPECT_EQ(0, vfio_irq_enable(self->dev, VFIO_PCI_REQ_IRQ_INDEX, &event,
 				     1));
 }
 
@@ -332,7 +332,7 @@ TEST_F(node, close_with_bar_mapped)
 
 	ASSERT_LE(0, second);
 	ASSERT_EQ(0, vfio_bind(self->dev, self->iommufd, NULL));
-	bar = vfio_region_mmap(self->dev, VFIO_PCI_BAR0_REGION_INDEX, &size);
+	bar = vfio_region_mmap(self->dev, TESTDEV_BAR, &size);
 	ASSERT_NE(NULL, bar);
 	ASSERT_EQ(0, close(self->dev));
 	EXPECT_EQ(-EINVAL, vfio_bind(second, self->iommufd, NULL));
@@ -374,7 +374,7 @@ FIXTURE_SETUP(bound)
 	self->iommufd = iommu_open();
 	ASSERT_LE(0, self->iommufd);
 	ASSERT_EQ(0, ioas_alloc(self->iommufd, &self->ioas));
-	vdev_bind(_metadata, &vdev, "EDU0", self->iommufd);
+	vdev_bind(_metadata, &vdev, "TESTDEV0", self->iommufd);
 	self->dev = vdev.fd;
 	self->devid = vdev.id;
 }
@@ -604,8 +604,8 @@ TEST_F(bound, regions_without_attach)
 	void *bar;
 
 	ASSERT_EQ(0, vfio_config_read(self->dev, 0, &id, sizeof(id)));
-	EXPECT_EQ(EDU_DEVICE << 16 | EDU_VENDOR, id);
-	bar = vfio_region_mmap(self->dev, VFIO_PCI_BAR0_REGION_INDEX, &size);
+	EXPECT_EQ(TESTDEV_ID, id);
+	bar = vfio_region_mmap(self->dev, TESTDEV_BAR, &size);
 	EXPECT_NE(NULL, bar);
 }
 

@@ -33,7 +33,7 @@ FIXTURE_SETUP(client)
 	self->iommufd = iommu_open();
 	ASSERT_LE(0, self->iommufd);
 	ASSERT_EQ(0, ioas_alloc(self->iommufd, &self->ioas));
-	vdev_bind(_metadata, &self->vdev, "EDU0", self->iommufd);
+	vdev_bind(_metadata, &self->vdev, "TESTDEV0", self->iommufd);
 	pt = self->ioas;
 	ASSERT_EQ(0, vfio_attach(self->vdev.fd, &pt));
 	self->mem = alloc_memory(16 * PAGE);
@@ -184,8 +184,7 @@ TEST_F(client, a9_map_bar)
 	size_t size;
 	void *bar;
 
-	bar = vfio_region_mmap(self->vdev.fd, VFIO_PCI_BAR0_REGION_INDEX,
-			       &size);
+	bar = vfio_region_mmap(self->vdev.fd, TESTDEV_BAR, &size);
 	ASSERT_NE(NULL, bar);
 	EXPECT_EQ(-EFAULT, map(self, bar, size, IOVA));
 	EXPECT_EQ(-ENOENT, unmap(self, IOVA, size, NULL));

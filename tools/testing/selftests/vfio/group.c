@@ -267,7 +267,7 @@ FIXTURE(paths) {
 FIXTURE_SETUP(paths)
 {
 	REQUIRE_IOMMU();
-	self->bdf = REQUIRE_DEVICE("EDU0");
+	self->bdf = REQUIRE_DEVICE("TESTDEV0");
 	self->iommufd = iommu_open();
 	ASSERT_LE(0, self->iommufd);
 	self->dev = vfio_cdev_open(self->bdf);

@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the VFIO tests share.  The guest's init says in the environment which
- * IOMMU the machine has and which devices may be used:
+ * What the VFIO tests share.  The machine's init (tools/testing/vm) says in the
+ * environment which IOMMU there is and which devices may be used:
  *
- *   IOMMU             vtd, amd, virtio or none
+ *   topology          vtd, amd, virtio or none
+ *   TESTDEV0          a pci-testdev, for tests that any device serves
  *   EDU0, EDU1        edu devices, each in a group of its own
- *   EDU_MF0, EDU_MF1  two functions of an edu, in one group
+ *   EDU_MF0, EDU_MF1  two functions of an edu on the root bus, in one group
+ *   EDU_MF2, EDU_MF3  the same behind a root port
+ *   EDU_MF4, RNG_MF0  an edu and a device with a kernel driver, in one group
  *   NVME0             a disk, whose sha256 is NVME_SHA256
- *   NIC0           a network card
+ *   NIC0              a network card
+ *
+ * To enable a device with an interrupt pin takes a debug kernel half a second,
+ * which it spends in ACPI.  pci-testdev has none.
  *
  * Devices are named by PCI address.  An empty variable says that the machine
  * cannot have the device, and the test is skipped; one that is not set at all
@@ -37,6 +43,9 @@
 
 #define PAGE		4096UL
 #define HUGE		(2UL << 20)
+
+#define TESTDEV_ID	0x00051b36U	/* device and vendor */
+#define TESTDEV_BAR	VFIO_PCI_BAR2_REGION_INDEX
 
 /* Skips are final: the harness would go on after a skip in a setup. */
 #define SKIP_TEST(fmt, ...) SKIP(_exit(255), fmt, ##__VA_ARGS__)
