@@ -505,7 +505,7 @@ TEST_F(dma, second_device_bad_pt)
 }
 
 #define RACE_SECONDS	3
-#define HIGH_IOVA	(1ULL << 40)	/* where AMD's tables grow a level */
+#define HIGH_IOVA	0x10000000000ULL	/* where AMD's tables grow a level */
 
 struct mapper {
 	struct _test_data_dma *self;

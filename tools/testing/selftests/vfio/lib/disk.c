@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The checksum of a whole NVMe disk. */
 
-/*
- * libcrypto's newer interface drags name lookup and dlopen() into a static
- * program; the plain functions do not.
- */
-#define OPENSSL_API_COMPAT 0x10100000L
-#include <openssl/sha.h>
+#include <nettle/sha2.h>
 #include <stdio.h>
 
 #include "disk.h"
@@ -14,12 +9,12 @@
 int nvme_sha256(struct nvme *nvme, char *hex)
 {
 	uint32_t count, most = nvme->max_transfer / nvme->block_size;
-	unsigned char digest[SHA256_DIGEST_LENGTH];
+	unsigned char digest[SHA256_DIGEST_SIZE];
 	uint64_t block;
-	SHA256_CTX sha;
+	struct sha256_ctx sha;
 	int i, rc;
 
-	SHA256_Init(&sha);
+	sha256_init(&sha);
 	for (block = 0; block < nvme->blocks; block += count) {
 		count = most;
 		if (count > nvme->blocks - block)
@@ -27,11 +22,11 @@ int nvme_sha256(struct nvme *nvme, char *hex)
 		rc = nvme_read(nvme, block, count);
 		if (rc)
 			return rc;
-		SHA256_Update(&sha, nvme_data(nvme),
-			      (size_t)count * nvme->block_size);
+		sha256_update(&sha, (size_t)count * nvme->block_size,
+			      nvme_data(nvme));
 	}
-	SHA256_Final(digest, &sha);
-	for (i = 0; i < SHA256_DIGEST_LENGTH; i++)
+	sha256_digest(&sha, sizeof(digest), digest);
+	for (i = 0; i < SHA256_DIGEST_SIZE; i++)
 		sprintf(hex + 2 * i, "%02x", digest[i]);
 	return 0;
 }
