@@ -41,7 +41,7 @@ FIXTURE_VARIANT_ADD(account, process)
 
 FIXTURE_SETUP(account)
 {
-	const char *bdf = REQUIRE_DEVICE("EDU0");
+	const char *bdf = REQUIRE_DEVICE("TESTDEV0");
 	struct bound *b = &self->b;
 
 	REQUIRE_IOMMU();
@@ -264,16 +264,16 @@ TEST_F(account, fork_no_copy_on_write)
 {
 	struct edu edu;
 
+	SETUP_EDU(&edu, &self->b);
+	ASSERT_EQ(0, attach_edu(&edu, self->b.ioas));
 	BECOME_USER();
 	fill(self->mem, PAGE, 1);
-	ASSERT_EQ(0, ATTACH());
 	ASSERT_EQ(0, MAP(IOVA, 2));
-	ASSERT_EQ(0, edu_open(&edu, self->b.dev));
 	IN_CHILD((fill(self->mem, PAGE, 2), 0));
 	fill(self->mem, 64, 3);
 	ASSERT_EQ(0, edu_copy(&edu, IOVA, IOVA + PAGE, 64));
 	EXPECT_EQ(0, memcmp(self->mem, self->mem + PAGE, 64));
-	edu_close(&edu);
+	teardown_edu(&edu);
 }
 
 /* Maps of another process are charged to it, in mode 1 only to it. */

@@ -3,7 +3,7 @@
  * The IOAS with a device attached: what can be mapped, what a device reserves,
  * and that a failure leaves neither a mapping nor a pinned page.
  *
- *   EDU0 --- HWPT, made by the attach --- IOAS --- memory of this process
+ *   device --- HWPT, made by the attach --- IOAS --- memory of this process
  */
 #include "iommufd_utils.h"
 
@@ -153,7 +153,7 @@ TEST_F(attached, map_bar_efault)
 	char *bar;
 
 	ASSERT_EQ(0, vfio_enable_dma(self->b.dev));
-	bar = vfio_region_mmap(self->b.dev, VFIO_PCI_BAR0_REGION_INDEX, &size);
+	bar = vfio_region_mmap(self->b.dev, TESTDEV_BAR, &size);
 	ASSERT_NE(NULL, bar);
 	EXPECT_EQ(-EFAULT, MAP_VA(bar, IOVA, PAGE, IOMMU_MAP_RW));
 	EXPECT_EQ(-EFAULT, MAP_VA(bar, IOVA, PAGE, IOMMU_IOAS_MAP_READABLE));
@@ -166,14 +166,15 @@ TEST_F(attached, map_untouched_memory)
 	struct edu edu;
 	char *out = self->mem + PAGE;
 
+	SETUP_EDU(&edu, &self->b);
+	ASSERT_EQ(0, attach_edu(&edu, self->b.ioas));
 	/* A read-only mapping of the zero page would miss the write below. */
 	ASSERT_EQ(0, MAP_VA(self->mem, IOVA, PAGE, IOMMU_IOAS_MAP_READABLE));
 	ASSERT_EQ(0, MAP_VA(out, 2 * IOVA, PAGE, IOMMU_IOAS_MAP_WRITEABLE));
 	fill(self->mem, 64, 1);
-	ASSERT_EQ(0, edu_open(&edu, self->b.dev));
 	ASSERT_EQ(0, edu_copy(&edu, IOVA, 2 * IOVA, 64));
 	EXPECT_EQ(0, memcmp(self->mem, out, 64));
-	edu_close(&edu);
+	teardown_edu(&edu);
 }
 
 /* Huge pages, whole and cut, and neighbours of 4 KiB: all of it is pinned once */
@@ -423,19 +424,20 @@ TEST_F(attached, replace_efault_keeps_old)
 	struct edu edu;
 	uint32_t other;
 
+	SETUP_EDU(&edu, &self->b);
+	ASSERT_EQ(0, attach_edu(&edu, self->b.ioas));
 	ASSERT_EQ(0, MAP(IOVA, PAGES(2)));
 	ASSERT_EQ(0, ioas_alloc(self->b.iommufd, &other));
 	ASSERT_EQ(0, ioas_map(self->b.iommufd, other, NULL, PAGE, IOVA,
 			      IOMMU_MAP_RW));
-	EXPECT_EQ(-EFAULT, attach(&self->b, other));
+	EXPECT_EQ(-EFAULT, attach_edu(&edu, other));
 	EXPECT_EQ(self->pinned + PAGES(2), pinned());
 	EXPECT_EQ(0, iommu_destroy(self->b.iommufd, other));
 
 	fill(self->mem, 64, 2);
-	ASSERT_EQ(0, edu_open(&edu, self->b.dev));
 	ASSERT_EQ(0, edu_copy(&edu, IOVA, IOVA + PAGE, 64));
 	EXPECT_EQ(0, memcmp(self->mem, self->mem + PAGE, 64));
-	edu_close(&edu);
+	teardown_edu(&edu);
 }
 
 FIXTURE(unattached)
@@ -492,7 +494,7 @@ TEST_F(unattached, bar_efault)
 	char *bar;
 
 	ASSERT_EQ(0, vfio_enable_dma(self->b.dev));
-	bar = vfio_region_mmap(self->b.dev, VFIO_PCI_BAR0_REGION_INDEX, &size);
+	bar = vfio_region_mmap(self->b.dev, TESTDEV_BAR, &size);
 	ASSERT_NE(NULL, bar);
 	ASSERT_EQ(0, MAP_VA(bar, IOVA, PAGE, IOMMU_MAP_RW));
 	EXPECT_ATTACH_FAILS(-EFAULT, IOVA, PAGE);

@@ -164,14 +164,14 @@ TEST_F(held, map_resolved)
 {
 	struct edu edu;
 
-	ASSERT_EQ(0, ATTACH());
+	SETUP_EDU(&edu, &self->b);
+	ASSERT_EQ(0, attach_edu(&edu, self->b.ioas));
 	ASSERT_EQ(0, MAP(8 * IOVA));
 	memset(self->mem, 0x55, 64);
 	START(MAP_HELD(IOVA));
 	FINISH();
-	ASSERT_EQ(0, edu_open(&edu, self->b.dev));
 	ASSERT_EQ(0, edu_copy(&edu, IOVA, 8 * IOVA, 64));
-	edu_close(&edu);
+	teardown_edu(&edu);
 	EXPECT_EQ(0, self->mem[0]);
 	EXPECT_EQ(0, self->mem[63]);
 }
@@ -259,7 +259,7 @@ TEST_F(held, close_during_map)
 
 	fd = iommu_open();
 	ASSERT_LE(0, fd);
-	self->b.dev = vfio_cdev_open(REQUIRE_DEVICE("EDU0"));
+	self->b.dev = vfio_cdev_open(REQUIRE_DEVICE("TESTDEV0"));
 	ASSERT_LE(0, self->b.dev);
 	EXPECT_EQ(0, vfio_bind(self->b.dev, fd, &devid));
 	FINISH();
@@ -293,13 +293,13 @@ TEST_F(held, map_during_attach)
 {
 	struct edu edu;
 
-	START(MAP_HELD(IOVA) ?: ATTACH());
+	SETUP_EDU(&edu, &self->b);
+	START(MAP_HELD(IOVA) ?: attach_edu(&edu, self->b.ioas));
 	memset(self->mem, 0x55, 64);
 	EXPECT_EQ(0, MAP(8 * IOVA));
 	FINISH();
-	ASSERT_EQ(0, edu_open(&edu, self->b.dev));
 	ASSERT_EQ(0, edu_copy(&edu, IOVA, 8 * IOVA, 64));
-	edu_close(&edu);
+	teardown_edu(&edu);
 	EXPECT_EQ(0, self->mem[0]);
 	EXPECT_EQ(0, self->mem[63]);
 }

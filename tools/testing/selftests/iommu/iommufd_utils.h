@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the tests of /dev/iommu share.  The ioctls are functions of the VFIO
- * tests' library, which return 0 or a negative errno.  Tests with a device take
- * the one that the environment names EDU0, see vfio_test.h.
+ * tests' library, which return 0 or a negative errno.  The device that is
+ * attached is the one that the environment names TESTDEV0, see vfio_test.h,
+ * which is quick to bind; EDU0 joins it where a test wants to see DMA.
  */
 #ifndef IOMMUFD_UTILS_H
 #define IOMMUFD_UTILS_H
@@ -140,7 +141,7 @@ struct bound {
 static inline void setup_bound(struct __test_metadata *_metadata,
 			       struct bound *b)
 {
-	const char *bdf = REQUIRE_DEVICE("EDU0");
+	const char *bdf = REQUIRE_DEVICE("TESTDEV0");
 
 	REQUIRE_IOMMU();
 	b->iommufd = iommu_open();
@@ -155,6 +156,30 @@ static inline void teardown_bound(struct bound *b)
 {
 	close(b->dev);
 	close(b->iommufd);
+}
+
+/* A further device, bound to the same iommufd, that can do DMA */
+#define SETUP_EDU(edu, b)	setup_edu(_metadata, edu, b)
+
+static inline void setup_edu(struct __test_metadata *_metadata,
+			     struct edu *edu, struct bound *b)
+{
+	int dev = vfio_cdev_open(REQUIRE_DEVICE("EDU0"));
+
+	ASSERT_LE(0, dev);
+	ASSERT_EQ(0, vfio_bind(dev, b->iommufd, NULL));
+	ASSERT_EQ(0, edu_open(edu, dev));
+}
+
+static inline void teardown_edu(struct edu *edu)
+{
+	edu_close(edu);
+	close(edu->dev);
+}
+
+static inline int attach_edu(struct edu *edu, uint32_t ioas)
+{
+	return vfio_attach(edu->dev, &ioas);
 }
 
 static inline int attach(struct bound *b, uint32_t ioas)
