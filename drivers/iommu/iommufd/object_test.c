@@ -466,16 +466,12 @@ static u32 random_id(void)
 /* Now and then lets others run, so that it is a race on one CPU, too. */
 static void dawdle(void)
 {
-	switch (get_random_u32() % 32) {
-	case 0:
+	unsigned int n = get_random_u32() % 64;
+
+	if (!n)
 		usleep_range(10, 100);
-		break;
-	case 1 ... 7:
+	else if (n < 8)
 		schedule();
-		break;
-	default:
-		cpu_relax();
-	}
 }
 
 static void make_one(struct race *race)

@@ -5,11 +5,13 @@
 #include <kunit/test.h>
 #include <linux/cred.h>
 #include <linux/err.h>
+#include <linux/file.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/user.h>
+#include <linux/shmem_fs.h>
 #include <linux/uaccess.h>
 
 #include "pages.h"
@@ -228,25 +230,44 @@ static void read_only_memory_cannot_be_pinned_for_writing(struct kunit *test)
 	iopt_pages_put(pages);
 }
 
-/* What the process writes later has to be what the device reads. */
-static void pin_for_reading_breaks_cow(struct kunit *test)
+/* Reads, pins for reading, and only then writes: which page is pinned? */
+static void expect_cow_broken(struct kunit *test, unsigned long uptr)
 {
-	unsigned long uptr = test_mm_map(test, 1, true);
 	struct iopt_run_iter iter;
 	struct iopt_pages *pages;
+	phys_addr_t before;
 	char c;
 
-	/* Read, but never written: it is the zero page. */
 	KUNIT_ASSERT_EQ(test, get_user(c, (char __user *)uptr), 0);
 	KUNIT_EXPECT_EQ(test, c, 0);
+	before = test_mm_phys(test, uptr);
 	pages = alloc_pages_of(test, uptr, PAGE_SIZE, false);
 	KUNIT_ASSERT_EQ(test, iopt_pages_pin(pages), 0);
 	test_mm_touch(test, uptr);
+	/* It was a page that the process shared with others. */
+	KUNIT_EXPECT_NE(test, test_mm_phys(test, uptr), before);
 
 	iopt_run_iter_init(&iter, pages, 0, PAGE_SIZE);
 	KUNIT_EXPECT_EQ(test, iter.phys, test_mm_phys(test, uptr));
 	unpin_now(pages);
 	iopt_pages_put(pages);
+}
+
+/* What the process writes later has to be what the device reads. */
+static void pin_for_reading_breaks_cow(struct kunit *test)
+{
+	unsigned long uptr;
+	struct file *file;
+
+	/* The zero page, and a page of a file that is mapped privately. */
+	expect_cow_broken(test, test_mm_map(test, 1, true));
+	file = shmem_file_setup("iommufd_test", PAGE_SIZE, 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(file));
+	uptr = vm_mmap(file, 0, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE,
+		       0);
+	fput(file);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(uptr));
+	expect_cow_broken(test, uptr);
 }
 
 static void process_that_ended_cannot_be_pinned(struct kunit *test)
