@@ -203,7 +203,7 @@ static void must_be_blocked(struct demo *demo, struct device *dev,
 	if (memcmp(before, mem, EDU_HALF))
 		fail("a DMA to unmapped IOVA %#llx changed memory",
 		     (unsigned long long)iova);
-	say("verified", "the same DMA again left memory untouched");
+	say("verified", "its DMA there now leaves memory untouched");
 	check(edu_wait_fault(edu, iova, demo->klog, dev->bdf, line,
 			     sizeof(line)),
 	      "waiting for VT-d to log the fault");
