@@ -234,15 +234,16 @@ static int vfio_cdev_bind(struct vfio_device_file *df, struct file *iommufd,
 	if (ret)
 		goto err_unclaim;
 
-	ret = vfio_cdev_check_token(device, token);
-	if (ret)
-		goto err_unblock;
-
 	df->idev = iommufd_device_bind(iommufd, device->dev, &devid);
 	if (IS_ERR(df->idev)) {
 		ret = PTR_ERR(df->idev);
 		goto err_unblock;
 	}
+
+	/* The token of a PF without users is set by the check: be sure by now. */
+	ret = vfio_cdev_check_token(device, token);
+	if (ret)
+		goto err_unbind;
 
 	ret = put_user(devid, out_devid);
 	if (ret)
@@ -330,6 +331,10 @@ int vfio_cdev_ioctl(struct file *file, unsigned int cmd, void __user *arg)
 	case VFIO_DEVICE_ATTACH_IOMMUFD_PT:
 	case VFIO_DEVICE_DETACH_IOMMUFD_PT:
 		break;
+	case VFIO_DEVICE_GET_PCI_HOT_RESET_INFO:
+		/* By groups is of no use here: say that there is no hot reset. */
+		return df->cdev && vfio_device_from_file(file) ? -ENODEV :
+								 -ENOIOCTLCMD;
 	default:
 		return -ENOIOCTLCMD;
 	}

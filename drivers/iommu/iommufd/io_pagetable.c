@@ -237,7 +237,8 @@ err_unmap:
 	if (iova != area->node.start)
 		iommu_unmap(domain->domain, area->node.start,
 			    iova - area->node.start);
-	return ret;
+	/* Drivers have their own ways to say that they cannot. */
+	return ret == -ENOMEM ? ret : -EINVAL;
 }
 
 static int domain_map(struct iopt_domain *domain, struct iopt_area *area)
