@@ -685,6 +685,10 @@ EXPORT_SYMBOL_NS_GPL(iommufd_device_attach, IOMMUFD);
  * An attached device is moved, and its whole group with it: at every moment
  * the devices reach the old mappings, or the new ones, or nothing.
  *
+ * When a move fails the group is put back.  Should the IOMMU driver be unable
+ * to do that, for want of memory, the group reaches nothing until it is
+ * detached and attached again.
+ *
  * Context: as iommufd_device_attach().
  * Return: as iommufd_device_attach(), but for -EBUSY.
  */
