@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The side of iommufd that drivers see: binding a device to a user's
- * /dev/iommu file, and attaching it to the I/O address spaces made there.
+ * The side of iommufd that drivers see.  A driver of a device binds it to a
+ * user's /dev/iommu file and attaches it to the I/O address spaces made there;
+ * a driver of an IOMMU says what it can do.
  *
  * A bound device holds the /dev/iommu file, so whoever has a struct
  * iommufd_device needs nothing else to keep the context behind it alive.
@@ -13,6 +14,7 @@
 
 struct device;
 struct file;
+struct iommu_ops;
 struct iommufd_device;
 
 /* Returns the device's strong reference: give it back with _unbind(). */
@@ -27,5 +29,53 @@ void iommufd_device_detach(struct iommufd_device *idev);
 /* Borrowed from idev: valid until it is unbound. */
 struct file *iommufd_device_file(struct iommufd_device *idev);
 u32 iommufd_device_id(struct iommufd_device *idev);
+
+/* ---- for IOMMU drivers ---- */
+
+/**
+ * struct iommufd_hw_info - what IOMMU_GET_HW_INFO reports of a device
+ * @type: of enum iommu_hw_info_type: what @data holds
+ * @length: bytes in @data
+ * @data: the struct that belongs to @type
+ */
+struct iommufd_hw_info {
+	u32 type;
+	u32 length;
+	u64 data[8];
+};
+
+/**
+ * struct iommufd_driver - what an IOMMU driver can do for iommufd
+ * @ops: the driver's ops; the devices of an IOMMU with these are meant
+ * @complete_domains: a domain can be mapped from its allocation on.  Otherwise
+ *	it stays empty until a first device is attached to it
+ * @hwpt_flags: of enum iommufd_hwpt_alloc_flags: what IOMMU_HWPT_ALLOC may ask
+ *	for
+ * @hw_info: fills in, in zeroed memory, what the IOMMU of the device is like.
+ *	May sleep; cannot fail.  Without it there is nothing to report
+ */
+struct iommufd_driver {
+	const struct iommu_ops *ops;
+	bool complete_domains;
+	u32 hwpt_flags;
+	void (*hw_info)(struct device *dev, struct iommufd_hw_info *info);
+
+	/* private: for driver.c */
+	struct list_head item;
+};
+
+#if IS_ENABLED(CONFIG_IOMMUFD_DRIVER)
+/* Kept until it is unregistered: in a module's exit, when no device needs it. */
+void iommufd_driver_register(struct iommufd_driver *driver);
+void iommufd_driver_unregister(struct iommufd_driver *driver);
+#else
+static inline void iommufd_driver_register(struct iommufd_driver *driver)
+{
+}
+
+static inline void iommufd_driver_unregister(struct iommufd_driver *driver)
+{
+}
+#endif
 
 #endif

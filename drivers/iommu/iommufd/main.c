@@ -187,4 +187,5 @@ module_exit(iommufd_exit);
 
 MODULE_ALIAS("devname:iommu");
 MODULE_DESCRIPTION("I/O address spaces for user space");
+MODULE_IMPORT_NS(IOMMUFD);
 MODULE_LICENSE("GPL");
