@@ -26,6 +26,7 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 
+#include "device.h"
 #include "hwpt.h"
 #include "pages.h"
 
@@ -282,6 +283,44 @@ u32 iommufd_device_id(struct iommufd_device *idev)
 	return idev->obj.id;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_device_id, IOMMUFD);
+
+/**
+ * iommufd_device_get() - look a bound device up for the length of a call
+ * @ictx: context to look in
+ * @id: the device's id
+ *
+ * Context: as iommufd_object_get().
+ * Return: the device, to be given back with iommufd_device_put(), or
+ * ERR_PTR(-ENOENT).
+ */
+struct iommufd_device *iommufd_device_get(struct iommufd_ctx *ictx, u32 id)
+{
+	struct iommufd_object *obj =
+		iommufd_object_get(ictx, id, &iommufd_device_type);
+
+	return IS_ERR(obj) ? ERR_CAST(obj) :
+			     container_of(obj, struct iommufd_device, obj);
+}
+
+/**
+ * iommufd_device_put() - end what iommufd_device_get() began
+ * @idev: the device
+ */
+void iommufd_device_put(struct iommufd_device *idev)
+{
+	iommufd_object_put(&idev->obj);
+}
+
+/**
+ * iommufd_device_dev() - the device that is bound
+ * @idev: the device, as iommufd knows it
+ *
+ * Return: the device, borrowed from @idev.
+ */
+struct device *iommufd_device_dev(struct iommufd_device *idev)
+{
+	return idev->dev;
+}
 
 /* ---- attaching ---- */
 

@@ -25,6 +25,9 @@ struct iommufd_call {
 
 int iommufd_reply(struct iommufd_call *call, size_t size);
 
+/* hw_info.c */
+int iommufd_get_hw_info_ioctl(struct iommufd_call *call);
+
 /* ioas.c */
 int iommufd_ioas_alloc_ioctl(struct iommufd_call *call);
 int iommufd_ioas_iova_ranges_ioctl(struct iommufd_call *call);

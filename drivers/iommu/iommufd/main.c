@@ -39,6 +39,7 @@ struct ioctl_op {
 /* Large enough for any struct in the table. */
 union ioctl_arg {
 	struct iommu_destroy destroy;
+	struct iommu_hw_info hw_info;
 	struct iommu_ioas_alloc ioas_alloc;
 	struct iommu_ioas_iova_ranges ioas_iova_ranges;
 	struct iommu_ioas_map ioas_map;
@@ -67,6 +68,8 @@ static const struct ioctl_op ioctl_ops[] = {
 	IOCTL(IOMMUFD_CMD_IOAS_UNMAP, iommufd_ioas_unmap_ioctl,
 	      struct iommu_ioas_unmap, length),
 	IOCTL(IOMMUFD_CMD_OPTION, iommufd_option_ioctl, struct iommu_option, val64),
+	IOCTL(IOMMUFD_CMD_GET_HW_INFO, iommufd_get_hw_info_ioctl,
+	      struct iommu_hw_info, __reserved),
 };
 
 static const struct ioctl_op *find_op(unsigned int cmd)

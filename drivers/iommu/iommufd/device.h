@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Bound devices, as the rest of iommufd sees them.
+ */
+#ifndef _IOMMUFD_DEVICE_H
+#define _IOMMUFD_DEVICE_H
+
+#include <linux/types.h>
+
+struct device;
+struct iommufd_ctx;
+struct iommufd_device;
+
+/* Give back with _put(), soon: see object.c. */
+struct iommufd_device *iommufd_device_get(struct iommufd_ctx *ictx, u32 id);
+void iommufd_device_put(struct iommufd_device *idev);
+
+/* Borrowed from idev: valid until it is put. */
+struct device *iommufd_device_dev(struct iommufd_device *idev);
+
+#endif
