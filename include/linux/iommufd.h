@@ -36,11 +36,13 @@ u32 iommufd_device_id(struct iommufd_device *idev);
  * struct iommufd_hw_info - what IOMMU_GET_HW_INFO reports of a device
  * @type: of enum iommu_hw_info_type: what @data holds
  * @length: bytes in @data
+ * @max_pasid_log2: bits of a PASID, 0 for a device without PASIDs
  * @data: the struct that belongs to @type
  */
 struct iommufd_hw_info {
 	u32 type;
 	u32 length;
+	u8 max_pasid_log2;
 	u64 data[8];
 };
 

@@ -84,7 +84,7 @@ int iommufd_get_hw_info_ioctl(struct iommufd_call *call)
 		return ret;
 	cmd->data_len = info.length;
 	cmd->out_data_type = info.type;
-	cmd->out_max_pasid_log2 = 0;
+	cmd->out_max_pasid_log2 = info.max_pasid_log2;
 	cmd->out_capabilities = 0;
 	return iommufd_reply(call, sizeof(*cmd));
 }
