@@ -88,6 +88,14 @@ FIXTURE_VARIANT_ADD(ioctls, option)
 	.zeroes = 0,
 };
 
+FIXTURE_VARIANT_ADD(ioctls, get_hw_info)
+{
+	.request = IOMMU_GET_HW_INFO,
+	.min_size = 32,
+	.size = 40,
+	.zeroes = -ENOENT,
+};
+
 /* A size below that of the first ABI: EINVAL */
 TEST_F(ioctls, size_too_small_einval)
 {
