@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
-.PHONY: setup kernel headers tests demo check kunit style shell export check-export
+.PHONY: setup kernel headers tests demo bench check kunit style shell export check-export
 
 setup: ## install the Debian packages that are missing
 	@scripts/setup
@@ -23,6 +23,9 @@ tests: ## build the selftests under build/selftests
 
 demo: ## drive an emulated NVMe disk and a DMA device from user space
 	@scripts/demo
+
+bench: ## compare type1 and iommufd; PROFILE=<regex>: where instructions go
+	@scripts/bench $(if $(PROFILE),--profile "$(PROFILE)")
 
 check: ## run every test; the last line is the sum
 	@scripts/check

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Real time of two threads that map disjoint ranges in one address space,
+ * against one thread that maps them both.
+ */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bench.h"
+
+#define THREADS		2
+#define SIZE		(128 * MB)	/* of all threads together */
+#define ROUNDS		9
+
+#define TARGET		1.5		/* times as fast, to map */
+
+/**
+ * struct job - something to map in pieces
+ * @name: what it is
+ * @step: size of a piece
+ */
+struct job {
+	const char *name;
+	size_t step;
+};
+
+static const struct job jobs[] = {
+	{ "4 KiB pages, 1 MiB in a call", MB },
+	{ "4 KiB pages, one in a call", PAGE },
+};
+
+/**
+ * struct worker - a thread's share
+ * @thread: it
+ * @barrier: where each pass begins and ends
+ * @b: the address space
+ * @mem: what it maps
+ * @iova: where
+ * @size: how much
+ * @step: in pieces of this size
+ * @rc: the first errno
+ */
+struct worker {
+	pthread_t thread;
+	pthread_barrier_t *barrier;
+	struct backend *b;
+	char *mem;
+	uint64_t iova;
+	size_t size;
+	size_t step;
+	int rc;
+};
+
+/* Seconds; the map's and the unmap's */
+struct seconds {
+	double map;
+	double unmap;
+};
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	size_t at;
+
+	pthread_barrier_wait(w->barrier);
+	for (at = 0; at < w->size && !w->rc; at += w->step)
+		w->rc = w->b->ops->map(w->b, w->mem + at, w->step,
+				       w->iova + at);
+	pthread_barrier_wait(w->barrier);
+
+	pthread_barrier_wait(w->barrier);
+	for (at = 0; at < w->size && !w->rc; at += w->step)
+		w->rc = w->b->ops->unmap(w->b, w->iova + at, w->step);
+	pthread_barrier_wait(w->barrier);
+	return NULL;
+}
+
+static double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+/* From when all are let go until the last is done */
+static double pass(pthread_barrier_t *barrier)
+{
+	double start;
+
+	pthread_barrier_wait(barrier);
+	start = now();
+	pthread_barrier_wait(barrier);
+	return now() - start;
+}
+
+static void run(const struct job *job, struct backend *b, char *mem,
+		int nr, struct seconds *took)
+{
+	struct worker workers[THREADS] = {};
+	pthread_barrier_t barrier;
+	struct worker *w;
+	int i;
+
+	pthread_barrier_init(&barrier, NULL, nr + 1);
+	for (i = 0; i < nr; i++) {
+		w = &workers[i];
+		w->barrier = &barrier;
+		w->b = b;
+		w->size = SIZE / nr;
+		w->mem = mem + i * w->size;
+		w->iova = IOVA + i * w->size;
+		w->step = job->step;
+		check(-pthread_create(&w->thread, NULL, work, w), job->name,
+		      "thread");
+	}
+	took->map = pass(&barrier);
+	took->unmap = pass(&barrier);
+	for (i = 0; i < nr; i++) {
+		pthread_join(workers[i].thread, NULL);
+		check(workers[i].rc, b->ops->name, job->name);
+	}
+	pthread_barrier_destroy(&barrier);
+}
+
+static double least(double a, double b)
+{
+	return a < b ? a : b;
+}
+
+/* The best of some rounds, in which both take turns: the host is not idle. */
+static void compare(const struct job *job, struct backend *b, char *mem,
+		    struct seconds *one, struct seconds *two)
+{
+	struct seconds took;
+	int i;
+
+	run(job, b, mem, 1, one);
+	run(job, b, mem, THREADS, two);
+	for (i = 0; i < ROUNDS; i++) {
+		run(job, b, mem, 1, &took);
+		one->map = least(one->map, took.map);
+		one->unmap = least(one->unmap, took.unmap);
+		run(job, b, mem, THREADS, &took);
+		two->map = least(two->map, took.map);
+		two->unmap = least(two->unmap, took.unmap);
+	}
+}
+
+static void print_times(double one, double two)
+{
+	printf("  %7.1f %7.1f %5.2f", one * 1e3, two * 1e3, one / two);
+}
+
+static void print_job(const struct job *job, struct backend *b, char *mem)
+{
+	struct seconds one, two;
+
+	compare(job, b, mem, &one, &two);
+	printf("%-30s %-8s", job->name, b->ops->name);
+	print_times(one.map, two.map);
+	print_times(one.unmap, two.unmap);
+	if (b->ops == &backends[IOMMUFD])
+		printf("  %.1f %s", TARGET,
+		       one.map / two.map >= TARGET ? "met" : "missed");
+	printf("\n");
+}
+
+static void print_head(void)
+{
+	printf("Real time in ms of %lu MiB of scattered 4 KiB pages: one thread, and two on\n",
+	       SIZE / MB);
+	printf("disjoint halves; the best of %d.\n\n", ROUNDS);
+	printf("%-39s  %-22s %-22s\n", "", "map", "unmap");
+	printf("%-39s  %7s %7s %5s  %7s %7s %5s  %s\n", "work", "one", "two",
+	       "ratio", "one", "two", "ratio", "target of map");
+}
+
+void bench_threads(void)
+{
+	struct backend b = {};
+	size_t i, k;
+	char *mem;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < THREADS) {
+		fprintf(stderr, "bench: two threads take two CPUs\n");
+		exit(1);
+	}
+	mem = memory_alloc(SCATTERED, SIZE);
+	if (!mem)
+		exit(1);
+	print_head();
+	for (i = 0; i < ARRAY_SIZE(jobs); i++) {
+		for (k = 0; k < NR_BACKENDS; k++) {
+			b.ops = &backends[k];
+			check(b.ops->open(&b, bench_device("TESTDEV0")),
+			      b.ops->name, "open");
+			print_job(&jobs[i], &b, mem);
+			b.ops->close(&b);
+		}
+	}
+}
