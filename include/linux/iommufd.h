@@ -16,6 +16,7 @@ struct device;
 struct file;
 struct iommu_ops;
 struct iommufd_device;
+struct page;
 
 /* Returns the device's strong reference: give it back with _unbind(). */
 struct iommufd_device *iommufd_device_bind(struct file *file,
@@ -29,6 +30,50 @@ void iommufd_device_detach(struct iommufd_device *idev);
 /* Borrowed from idev: valid until it is unbound. */
 struct file *iommufd_device_file(struct iommufd_device *idev);
 u32 iommufd_device_id(struct iommufd_device *idev);
+
+/**
+ * struct iommufd_access_ops - what a user of an IOAS in the kernel is like
+ * @needs_pin_pages: it calls iommufd_access_pin_pages(); mappings of its IOAS
+ *	have to be aligned to pages then
+ * @unmap: let go of a range, which is about to be unmapped: unpin all that
+ *	overlaps it, before this returns or soon after.  May be called when
+ *	nothing there is pinned, and more than once.  Called with no lock held
+ *	that iommufd_access_unpin_pages() takes
+ */
+struct iommufd_access_ops {
+	bool needs_pin_pages;
+	void (*unmap)(void *data, unsigned long iova, unsigned long length);
+};
+
+/**
+ * enum iommufd_access_rw_flags - how an access touches memory
+ * @IOMMUFD_ACCESS_RW_READ: it reads
+ * @IOMMUFD_ACCESS_RW_WRITE: it writes
+ * @IOMMUFD_ACCESS_RW_KTHREAD: called by a kernel thread
+ */
+enum iommufd_access_rw_flags {
+	IOMMUFD_ACCESS_RW_READ = 0,
+	IOMMUFD_ACCESS_RW_WRITE = 1 << 0,
+	IOMMUFD_ACCESS_RW_KTHREAD = 1 << 1,
+};
+
+/* Returns a strong reference: give it back with _destroy(). */
+struct iommufd_access *
+iommufd_access_create(struct file *file, const struct iommufd_access_ops *ops,
+		      void *data, u32 *id);
+void iommufd_access_destroy(struct iommufd_access *access);
+
+int iommufd_access_attach(struct iommufd_access *access, u32 ioas_id);
+int iommufd_access_replace(struct iommufd_access *access, u32 ioas_id);
+void iommufd_access_detach(struct iommufd_access *access);
+
+int iommufd_access_pin_pages(struct iommufd_access *access, unsigned long iova,
+			     unsigned long length, struct page **out_pages,
+			     unsigned int flags);
+void iommufd_access_unpin_pages(struct iommufd_access *access,
+				unsigned long iova, unsigned long length);
+int iommufd_access_rw(struct iommufd_access *access, unsigned long iova,
+		      void *data, size_t length, unsigned int flags);
 
 /* ---- for IOMMU drivers ---- */
 

@@ -14,37 +14,127 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/sched/user.h>
+#include <linux/slab.h>
 
 #include "account.h"
 
 /**
- * iommufd_payer_init_current() - let the current process pay
- * @payer: to be given back with iommufd_payer_release()
- * @mode: the context's mode; a process with CAP_IPC_LOCK is not limited
+ * iommufd_payers_init() - begin with no payer
+ * @payers: to be given back with iommufd_payers_release()
+ */
+void iommufd_payers_init(struct iommufd_payers *payers)
+{
+	payers->mode = IOMMUFD_ACCOUNT_USER;
+	spin_lock_init(&payers->lock);
+	payers->last = NULL;
+}
+
+/**
+ * iommufd_payers_release() - forget the last payer
+ * @payers: no one maps with it any more
  *
  * Context: process context.
  */
-void iommufd_payer_init_current(struct iommufd_payer *payer,
-				enum iommufd_account_mode mode)
+void iommufd_payers_release(struct iommufd_payers *payers)
 {
+	if (payers->last)
+		iommufd_payer_put(payers->last);
+}
+
+/**
+ * iommufd_payer_get() - take another reference
+ * @payer: the payer
+ *
+ * Return: @payer.
+ */
+struct iommufd_payer *iommufd_payer_get(struct iommufd_payer *payer)
+{
+	kref_get(&payer->kref);
+	return payer;
+}
+
+static void release_payer(struct kref *kref)
+{
+	struct iommufd_payer *payer =
+		container_of(kref, struct iommufd_payer, kref);
+
+	free_uid(payer->user);
+	put_task_struct(payer->task);
+	mmdrop(payer->mm);
+	kfree(payer);
+}
+
+/**
+ * iommufd_payer_put() - drop a reference
+ * @payer: a payer, whom the last reference finds with nothing charged
+ *
+ * Context: process context.
+ */
+void iommufd_payer_put(struct iommufd_payer *payer)
+{
+	kref_put(&payer->kref, release_payer);
+}
+
+/* The last payer, if that is who maps now; a reference. */
+static struct iommufd_payer *get_last(struct iommufd_payers *payers,
+				      enum iommufd_account_mode mode)
+{
+	struct iommufd_payer *payer;
+
+	spin_lock(&payers->lock);
+	payer = payers->last;
+	if (payer && payer->mm == current->mm &&
+	    payer->task == current->group_leader &&
+	    payer->user == current_user() && payer->mode == mode)
+		kref_get(&payer->kref);
+	else
+		payer = NULL;
+	spin_unlock(&payers->lock);
+	return payer;
+}
+
+static void set_last(struct iommufd_payers *payers, struct iommufd_payer *payer)
+{
+	struct iommufd_payer *old;
+
+	iommufd_payer_get(payer);
+	spin_lock(&payers->lock);
+	old = payers->last;
+	payers->last = payer;
+	spin_unlock(&payers->lock);
+	if (old)
+		iommufd_payer_put(old);
+}
+
+/**
+ * iommufd_payer_get_current() - let the current process pay
+ * @payers: of the context; a process with CAP_IPC_LOCK is not limited
+ *
+ * Context: process context, may sleep.
+ * Return: a reference, or NULL for want of memory.
+ */
+struct iommufd_payer *iommufd_payer_get_current(struct iommufd_payers *payers)
+{
+	enum iommufd_account_mode mode = payers->mode;
+	struct iommufd_payer *payer;
+
+	if (capable(CAP_IPC_LOCK))
+		mode = IOMMUFD_ACCOUNT_NONE;
+	payer = get_last(payers, mode);
+	if (payer)
+		return payer;
+
+	payer = kzalloc(sizeof(*payer), GFP_KERNEL_ACCOUNT);
+	if (!payer)
+		return NULL;
+	kref_init(&payer->kref);
 	payer->mm = current->mm;
 	mmgrab(payer->mm);
 	payer->task = get_task_struct(current->group_leader);
 	payer->user = get_uid(current_user());
-	payer->mode = capable(CAP_IPC_LOCK) ? IOMMUFD_ACCOUNT_NONE : mode;
-}
-
-/**
- * iommufd_payer_release() - drop the payer's structs
- * @payer: a payer to whom nothing is charged any more
- *
- * Context: process context.
- */
-void iommufd_payer_release(struct iommufd_payer *payer)
-{
-	free_uid(payer->user);
-	put_task_struct(payer->task);
-	mmdrop(payer->mm);
+	payer->mode = mode;
+	set_last(payers, payer);
+	return payer;
 }
 
 static int charge_user(struct iommufd_payer *payer, unsigned long npages)
@@ -99,6 +189,26 @@ int iommufd_charge(struct iommufd_payer *payer, unsigned long npages)
 		return ret;
 	atomic64_add(npages, &payer->mm->pinned_vm);
 	return 0;
+}
+
+/**
+ * iommufd_charge_unlimited() - count pages that someone has pinned already
+ * @payer: who pays from now on, also above the limit
+ * @npages: in units of PAGE_SIZE
+ *
+ * Context: process context, takes mmap_lock for writing; no locks held.
+ */
+void iommufd_charge_unlimited(struct iommufd_payer *payer,
+			      unsigned long npages)
+{
+	if (payer->mode == IOMMUFD_ACCOUNT_USER) {
+		atomic_long_add(npages, &payer->user->locked_vm);
+	} else if (payer->mode == IOMMUFD_ACCOUNT_MM) {
+		mmap_write_lock(payer->mm);
+		payer->mm->locked_vm += npages;
+		mmap_write_unlock(payer->mm);
+	}
+	atomic64_add(npages, &payer->mm->pinned_vm);
 }
 
 /**

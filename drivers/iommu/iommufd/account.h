@@ -5,6 +5,8 @@
 #ifndef _IOMMUFD_ACCOUNT_H
 #define _IOMMUFD_ACCOUNT_H
 
+#include <linux/kref.h>
+#include <linux/spinlock.h>
 #include <linux/types.h>
 
 struct mm_struct;
@@ -27,23 +29,43 @@ enum iommufd_account_mode {
 
 /**
  * struct iommufd_payer - the process that a mapping's pages are charged to
+ * @kref: one for each struct iopt_pages of it, and for what is being unpinned
  * @mm: its memory, by mmgrab(): does not keep the memory itself alive
  * @task: thread group leader, for its RLIMIT_MEMLOCK
  * @user: user at the time of the MAP
  * @mode: what is counted
  */
 struct iommufd_payer {
+	struct kref kref;
 	struct mm_struct *mm;
 	struct task_struct *task;
 	struct user_struct *user;
 	enum iommufd_account_mode mode;
 };
 
-void iommufd_payer_init_current(struct iommufd_payer *payer,
-				enum iommufd_account_mode mode);
-void iommufd_payer_release(struct iommufd_payer *payer);
+/**
+ * struct iommufd_payers - the payers of a context
+ * @mode: of those who are limited
+ * @lock: guards @last
+ * @last: a reference to the last one, who most likely maps again; or NULL
+ */
+struct iommufd_payers {
+	enum iommufd_account_mode mode;
+	spinlock_t lock;
+	struct iommufd_payer *last;
+};
+
+void iommufd_payers_init(struct iommufd_payers *payers);
+void iommufd_payers_release(struct iommufd_payers *payers);
+
+/* Return a strong reference: give it back with iommufd_payer_put(). */
+struct iommufd_payer *iommufd_payer_get_current(struct iommufd_payers *payers);
+struct iommufd_payer *iommufd_payer_get(struct iommufd_payer *payer);
+void iommufd_payer_put(struct iommufd_payer *payer);
 
 int iommufd_charge(struct iommufd_payer *payer, unsigned long npages);
+void iommufd_charge_unlimited(struct iommufd_payer *payer,
+			      unsigned long npages);
 void iommufd_uncharge(struct iommufd_payer *payer, unsigned long npages);
 
 #endif

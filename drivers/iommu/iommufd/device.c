@@ -193,12 +193,49 @@ static struct iommufd_device *bind_group(struct iommufd_ctx *ictx,
 	idev->ictx = ictx;
 	idev->dev = dev;
 	idev->igroup = igroup;
-	get_file(ictx->file);
 
 	/* The driver is a user: see iommufd_device_unbind(). */
 	iommufd_object_tryhold(&idev->obj);
 	iommufd_object_publish(ictx, &idev->obj);
 	return idev;
+}
+
+/**
+ * iommufd_device_bind_owned() - bind a device that the context itself owns
+ * @ictx: the context, which unbinds the device when it is destroyed
+ * @dev: as of iommufd_device_bind()
+ * @id: as of iommufd_device_bind()
+ *
+ * Context: process context, may sleep.
+ * Return: a handle to be given back with iommufd_device_unbind_owned(); or an
+ * errno of iommufd_device_bind().
+ */
+struct iommufd_device *iommufd_device_bind_owned(struct iommufd_ctx *ictx,
+						 struct device *dev, u32 *id)
+{
+	struct iommufd_device *idev;
+	struct iommu_group *group;
+
+	group = iommu_group_get(dev);
+	if (!group)
+		return ERR_PTR(-ENODEV);
+	idev = bind_group(ictx, dev, group);
+	iommu_group_put(group);
+	if (!IS_ERR(idev))
+		*id = idev->obj.id;
+	return idev;
+}
+
+/**
+ * iommufd_device_unbind_owned() - undo iommufd_device_bind_owned()
+ * @idev: the handle; detached first if need be, and gone afterwards
+ *
+ * Context: as iommufd_device_unbind().  Cannot fail.
+ */
+void iommufd_device_unbind_owned(struct iommufd_device *idev)
+{
+	iommufd_device_detach(idev);
+	WARN_ON(!iommufd_object_unhold_destroy(idev->ictx, &idev->obj));
 }
 
 /**
@@ -228,17 +265,12 @@ struct iommufd_device *iommufd_device_bind(struct file *file,
 {
 	struct iommufd_ctx *ictx = iommufd_ctx_from_file(file);
 	struct iommufd_device *idev;
-	struct iommu_group *group;
 
 	if (!ictx)
 		return ERR_PTR(-EBADFD);
-	group = iommu_group_get(dev);
-	if (!group)
-		return ERR_PTR(-ENODEV);
-	idev = bind_group(ictx, dev, group);
-	iommu_group_put(group);
+	idev = iommufd_device_bind_owned(ictx, dev, id);
 	if (!IS_ERR(idev))
-		*id = idev->obj.id;
+		get_file(file);
 	return idev;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_device_bind, IOMMUFD);
@@ -254,8 +286,7 @@ void iommufd_device_unbind(struct iommufd_device *idev)
 {
 	struct file *file = idev->ictx->file;
 
-	iommufd_device_detach(idev);
-	WARN_ON(!iommufd_object_unhold_destroy(idev->ictx, &idev->obj));
+	iommufd_device_unbind_owned(idev);
 	fput(file);
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_device_unbind, IOMMUFD);
@@ -362,10 +393,13 @@ static int get_target(struct iommufd_ctx *ictx, u32 pt_id,
 	return ret;
 }
 
-/* A HWPT goes with its last user, and that may be us. */
+/* An automatic HWPT goes with its last user, and that may be us. */
 static void put_hwpt(struct iommufd_ctx *ictx, struct iommufd_hwpt *hwpt)
 {
-	iommufd_object_unhold_destroy(ictx, &hwpt->obj);
+	if (hwpt->automatic)
+		iommufd_object_unhold_destroy(ictx, &hwpt->obj);
+	else
+		iommufd_object_unhold(&hwpt->obj);
 }
 
 static void put_target(struct iommufd_ctx *ictx, struct attach_target *target)
@@ -493,7 +527,10 @@ static bool same_driver(struct iommufd_device *idev, struct iommufd_hwpt *hwpt)
 	       hwpt->domain.domain->ops;
 }
 
-/* A HWPT that others are attached to; the IOAS may have to fit a further unit. */
+/*
+ * Attaches the group to a HWPT.  The IOAS may have to fit a further unit; or
+ * the group is the first, and the HWPT was not filled before.
+ */
 static int group_join_hwpt(struct iommufd_device *idev,
 			   struct iommufd_hwpt *hwpt)
 {
@@ -504,7 +541,10 @@ static int group_join_hwpt(struct iommufd_device *idev,
 	ret = group_enter_hwpt(idev->igroup, hwpt);
 	if (ret)
 		return ret;
-	ret = iopt_fit_domain(&hwpt->ioas->iopt, &hwpt->domain);
+	if (hwpt->filled)
+		ret = iopt_fit_domain(&hwpt->ioas->iopt, &hwpt->domain);
+	else
+		ret = iommufd_hwpt_fill(hwpt);
 	if (ret) {
 		group_restore_domain(idev->igroup, hwpt);
 		return ret;
@@ -521,7 +561,7 @@ static struct iommufd_hwpt *group_enter_existing(struct iommufd_device *idev,
 	int ret;
 
 	list_for_each_entry(hwpt, &ioas->hwpts, item) {
-		if (!hwpt->groups)
+		if (!hwpt->automatic || !hwpt->groups)
 			continue;
 		ret = group_join_hwpt(idev, hwpt);
 		if (!ret)
@@ -536,26 +576,20 @@ static struct iommufd_hwpt *group_enter_existing(struct iommufd_device *idev,
 static struct iommufd_hwpt *group_enter_new(struct iommufd_device *idev,
 					    struct iommufd_ioas *ioas)
 {
-	struct iommufd_group *igroup = idev->igroup;
 	struct iommufd_hwpt *hwpt;
 	int ret;
 
 	hwpt = iommufd_hwpt_alloc(idev->ictx, ioas, idev->dev->bus);
 	if (IS_ERR(hwpt))
 		return hwpt;
-	ret = group_enter_hwpt(igroup, hwpt);
-	if (ret)
-		goto err_abort;
-	ret = iommufd_hwpt_fill(idev->ictx, hwpt);
-	if (ret)
-		goto err_restore;
+	hwpt->automatic = true;
+	ret = group_join_hwpt(idev, hwpt);
+	if (ret) {
+		iommufd_hwpt_abort(idev->ictx, hwpt);
+		return ERR_PTR(ret);
+	}
+	iommufd_hwpt_publish(idev->ictx, hwpt);
 	return hwpt;
-
-err_restore:
-	group_restore_domain(igroup, hwpt);
-err_abort:
-	iommufd_hwpt_abort(idev->ictx, hwpt);
-	return ERR_PTR(ret);
 }
 
 static struct iommufd_hwpt *group_enter(struct iommufd_device *idev,
@@ -572,7 +606,7 @@ static struct iommufd_hwpt *group_enter(struct iommufd_device *idev,
 	}
 
 	/* It was about to go when the user named it. */
-	if (!hwpt->groups)
+	if (hwpt->automatic && !hwpt->groups)
 		return ERR_PTR(-ENOENT);
 	ret = group_join_hwpt(idev, hwpt);
 	return ret ? ERR_PTR(ret) : hwpt;

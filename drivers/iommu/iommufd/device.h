@@ -11,6 +11,11 @@ struct device;
 struct iommufd_ctx;
 struct iommufd_device;
 
+/* Devices of the context itself, which keep no file. */
+struct iommufd_device *iommufd_device_bind_owned(struct iommufd_ctx *ictx,
+						 struct device *dev, u32 *id);
+void iommufd_device_unbind_owned(struct iommufd_device *idev);
+
 /* Give back with _put(), soon: see object.c. */
 struct iommufd_device *iommufd_device_get(struct iommufd_ctx *ictx, u32 id);
 void iommufd_device_put(struct iommufd_device *idev);

@@ -59,6 +59,29 @@ static struct interval_tree_node *first_used(struct io_pagetable *iopt,
 }
 
 /*
+ * May a mapping lie anywhere between @from and @last?  If not, @next is set to
+ * the end of what is allowed at @from, or else to where something is again.
+ */
+static bool is_allowed(struct io_pagetable *iopt, unsigned long from,
+		       unsigned long last, unsigned long *next)
+{
+	struct interval_tree_node *allowed;
+
+	if (RB_EMPTY_ROOT(&iopt->allowed.rb_root))
+		return true;
+	allowed = interval_tree_iter_first(&iopt->allowed, from, ULONG_MAX);
+	if (!allowed)
+		*next = ULONG_MAX;
+	else if (allowed->start > from)
+		*next = allowed->start;
+	else if (allowed->last < last)
+		*next = allowed->last + 1;
+	else
+		return true;
+	return false;
+}
+
+/*
  * Searches upwards from @from.  Sets @skipped to the first gap that was passed
  * over although it has @notable bytes, or to @iova.
  */
@@ -66,24 +89,32 @@ static bool search(struct io_pagetable *iopt, const struct gap_want *want,
 		   unsigned long from, unsigned long notable,
 		   unsigned long *iova, unsigned long *skipped)
 {
-	unsigned long last, first_skipped = ULONG_MAX;
+	unsigned long last, next, first_skipped = ULONG_MAX;
 	struct interval_tree_node *used;
 
 	from = max(from, iopt->aperture.start);
 	while (align_up(want, from, iova, &last) &&
 	       last <= iopt->aperture.last) {
-		used = first_used(iopt, *iova, last);
-		if (!used) {
-			if (*iova - from >= notable)
+		if (is_allowed(iopt, from, last, &next)) {
+			used = first_used(iopt, *iova, last);
+			if (!used) {
+				if (*iova - from >= notable)
+					first_skipped = min(first_skipped,
+							    from);
+				*skipped = min(first_skipped, *iova);
+				return true;
+			}
+			if (used->last == ULONG_MAX)
+				return false;
+			if (used->start > from && used->start - from >= notable)
 				first_skipped = min(first_skipped, from);
-			*skipped = min(first_skipped, *iova);
-			return true;
-		}
-		if (used->start > from && used->start - from >= notable)
+			next = used->last + 1;
+		} else if (next - from >= notable &&
+			   interval_tree_iter_first(&iopt->allowed, from,
+						    from)) {
 			first_skipped = min(first_skipped, from);
-		if (used->last == ULONG_MAX)
-			return false;
-		from = used->last + 1;
+		}
+		from = next;
 		cond_resched();
 	}
 	return false;

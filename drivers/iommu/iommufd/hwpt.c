@@ -5,7 +5,7 @@
  * A HWPT joins an iommu_domain and the IOAS that it shows.  6.1's IOMMU
  * drivers complete a domain when the first device is attached to it, and some
  * cannot map before: so a HWPT is allocated empty, attached by device.c, and
- * only then filled.
+ * only then filled.  Once filled it stays so, whoever is attached.
  */
 #include <linux/err.h>
 #include <linux/iommu.h>
@@ -22,7 +22,8 @@ static void hwpt_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 	down_write(&iopt->domains_rwsem);
 	WARN_ON(hwpt->groups);
 	list_del(&hwpt->item);
-	iopt_remove_domain(iopt, &hwpt->domain, &drop);
+	if (hwpt->filled)
+		iopt_remove_domain(iopt, &hwpt->domain, &drop);
 	up_write(&iopt->domains_rwsem);
 
 	iopt_pins_drop(&drop);
@@ -42,9 +43,9 @@ struct iommufd_object_type iommufd_hwpt_type = {
  * @bus: of the devices that it is for
  *
  * Context: process context, may sleep.
- * Return: a HWPT that no one can find yet, with a long-term user: the group
- * that is to be attached to it.  ERR_PTR(-ENOMEM), also when the IOMMU driver
- * has no domain to give, for 6.1 does not say why.
+ * Return: a HWPT that no one can find yet, to be published or aborted.
+ * ERR_PTR(-ENOMEM), also when the IOMMU driver has no domain to give, for 6.1
+ * does not say why.
  */
 struct iommufd_hwpt *iommufd_hwpt_alloc(struct iommufd_ctx *ictx,
 					struct iommufd_ioas *ioas,
@@ -64,14 +65,13 @@ struct iommufd_hwpt *iommufd_hwpt_alloc(struct iommufd_ctx *ictx,
 	}
 	iopt_domain_init(&hwpt->domain, domain);
 	hwpt->ioas = ioas;
-	/* Neither can fail: both objects are in the caller's hands. */
+	/* Cannot fail, for the caller holds it. */
 	iommufd_object_tryhold(&ioas->obj);
-	iommufd_object_tryhold(&hwpt->obj);
 	return hwpt;
 }
 
 /**
- * iommufd_hwpt_abort() - free a HWPT that was not filled
+ * iommufd_hwpt_abort() - free a HWPT that was neither filled nor published
  * @ictx: its context
  * @hwpt: the HWPT; nothing is attached to it
  *
@@ -85,9 +85,25 @@ void iommufd_hwpt_abort(struct iommufd_ctx *ictx, struct iommufd_hwpt *hwpt)
 }
 
 /**
- * iommufd_hwpt_fill() - map the IOAS in a HWPT that was just attached
- * @ictx: the context
- * @hwpt: the HWPT; on success user space and other devices find it
+ * iommufd_hwpt_publish() - let user space and other devices find a HWPT
+ * @ictx: its context
+ * @hwpt: the HWPT; from here on anyone may destroy it unless the caller holds
+ *	it
+ *
+ * Context: the IOAS's domains_rwsem is held for writing.
+ */
+void iommufd_hwpt_publish(struct iommufd_ctx *ictx, struct iommufd_hwpt *hwpt)
+{
+	lockdep_assert_held_write(&hwpt->ioas->iopt.domains_rwsem);
+
+	list_add_tail(&hwpt->item, &hwpt->ioas->hwpts);
+	iommufd_object_publish(ictx, &hwpt->obj);
+}
+
+/**
+ * iommufd_hwpt_fill() - map the IOAS in a HWPT
+ * @hwpt: a HWPT with an empty domain that a device was just attached to, or
+ *	that is complete without
  *
  * Coherency is enforced first, for that changes how entries are written.
  *
@@ -95,7 +111,7 @@ void iommufd_hwpt_abort(struct iommufd_ctx *ictx, struct iommufd_hwpt *hwpt)
  * pinned.
  * Return: 0 or the errno of iopt_add_domain().
  */
-int iommufd_hwpt_fill(struct iommufd_ctx *ictx, struct iommufd_hwpt *hwpt)
+int iommufd_hwpt_fill(struct iommufd_hwpt *hwpt)
 {
 	struct iommu_domain *domain = hwpt->domain.domain;
 	int ret;
@@ -106,8 +122,7 @@ int iommufd_hwpt_fill(struct iommufd_ctx *ictx, struct iommufd_hwpt *hwpt)
 	ret = iopt_add_domain(&hwpt->ioas->iopt, &hwpt->domain);
 	if (ret)
 		return ret;
-	list_add_tail(&hwpt->item, &hwpt->ioas->hwpts);
-	iommufd_object_publish(ictx, &hwpt->obj);
+	hwpt->filled = true;
 	return 0;
 }
 

@@ -29,35 +29,49 @@ struct iommufd_ioas {
  * @ioas: what it shows, of which it is a long-term user
  * @item: on the IOAS's @hwpts
  * @domain: the domain, as the address space knows it
+ * @automatic: made when a device was attached to an IOAS of which no other
+ *	suited it; goes with the last group.  Others are user space's to destroy
+ * @nest_parent: can be the parent of a nested one
  * @groups: how many groups are attached; guarded by the domains_rwsem of the
- *	IOAS.  0 means that the HWPT is about to go
- * @enforced_coherent: the IOMMU overrides the no-snoop of its devices
- * @msi_cookie: the domain has been given its MSI window
- *
- * Made when a device is attached to an IOAS and no other HWPT of it suits the
- * device; goes with the last group that is attached to it.
+ *	IOAS.  When automatic, 0 means that the HWPT is about to go
+ * @filled: @domain is one of the address space; likewise
+ * @enforced_coherent: the IOMMU overrides the no-snoop of its devices;
+ *	likewise, and known when it is filled
+ * @msi_cookie: the domain has been given its MSI window; likewise
  */
 struct iommufd_hwpt {
 	struct iommufd_object obj;
 	struct iommufd_ioas *ioas;
 	struct list_head item;
 	struct iopt_domain domain;
+	bool automatic;
+	bool nest_parent;
+
 	unsigned int groups;
+	bool filled;
 	bool enforced_coherent;
 	bool msi_cookie;
 };
+
+struct iommufd_ioas *iommufd_ioas_alloc(struct iommufd_ctx *ictx);
+struct iommufd_ioas *iommufd_ioas_get(struct iommufd_ctx *ictx, u32 id);
+struct iommufd_ioas *iommufd_ioas_get_held(struct iommufd_ctx *ictx, u32 id);
+int iommufd_ioas_map_fixed(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
+			   unsigned long iova, unsigned long uptr,
+			   unsigned long length, int prot);
 
 extern struct iommufd_object_type iommufd_ioas_type;
 extern struct iommufd_object_type iommufd_hwpt_type;
 
 struct bus_type;
 
-/* Returns a HWPT that no one can find, for a first group to be attached to. */
+/* Returns an empty HWPT that no one can find yet. */
 struct iommufd_hwpt *iommufd_hwpt_alloc(struct iommufd_ctx *ictx,
 					struct iommufd_ioas *ioas,
 					const struct bus_type *bus);
 void iommufd_hwpt_abort(struct iommufd_ctx *ictx, struct iommufd_hwpt *hwpt);
-int iommufd_hwpt_fill(struct iommufd_ctx *ictx, struct iommufd_hwpt *hwpt);
+void iommufd_hwpt_publish(struct iommufd_ctx *ictx, struct iommufd_hwpt *hwpt);
+int iommufd_hwpt_fill(struct iommufd_hwpt *hwpt);
 int iommufd_hwpt_set_msi_window(struct iommufd_hwpt *hwpt, phys_addr_t base);
 
 #endif

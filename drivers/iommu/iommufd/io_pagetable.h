@@ -10,11 +10,13 @@
 #include <linux/interval_tree.h>
 #include <linux/list.h>
 #include <linux/rwsem.h>
+#include <linux/wait.h>
 
-#include "account.h"
-
+struct file;
 struct iommu_domain;
+struct iommufd_payers;
 struct iopt_area;
+struct iopt_pages;
 
 /* Sizes of gaps, in powers of two from PAGE_SIZE on; the last takes the rest. */
 #define IOPT_GAP_CLASSES 20
@@ -39,14 +41,19 @@ struct iopt_range {
  *	while a page is faulted in
  * @areas: struct iopt_area
  * @reserved: struct iopt_reserved; they may overlap each other
+ * @allowed: where addresses are chosen from; when empty, anywhere
+ * @accesses: struct iopt_access
  * @alignment: what an area's address, length and offset in its page must be a
  *	multiple of; 1 to PAGE_SIZE
+ * @small_pages: each page is mapped on its own, so that an area can be cut;
+ *	changed with @domains_rwsem held for writing as well
  * @aperture: addresses that all domains have
  * @gap_from: for each size class, an address below which there is no gap of
  *	that size: see gap.c
+ * @access_wait: woken when an access stops to use an area
  *
- * Lock order: @domains_rwsem, @iova_rwsem, growth_rwsem of a domain; spinlock
- * of a struct iopt_pages.
+ * Lock order: @domains_rwsem, @iova_rwsem, growth_rwsem of a domain; lock of a
+ * struct iopt_pages.
  */
 struct io_pagetable {
 	struct rw_semaphore domains_rwsem;
@@ -55,14 +62,19 @@ struct io_pagetable {
 	struct rw_semaphore iova_rwsem;
 	struct rb_root_cached areas;
 	struct rb_root_cached reserved;
+	struct rb_root_cached allowed;
+	struct list_head accesses;
 	unsigned long alignment;
+	bool small_pages;
 	struct iopt_range aperture;
 	unsigned long gap_from[IOPT_GAP_CLASSES];
+
+	wait_queue_head_t access_wait;
 };
 
 /**
  * struct iopt_domain - an iommu_domain that shows an I/O address space
- * @domain: the domain; attached to a device before it is added
+ * @domain: the domain
  * @item: on the address space's @domains
  * @growth_rwsem: held for reading by what changes the page table, for writing
  *	by what may make it taller: 6.1's AMD driver does that without a lock
@@ -75,44 +87,101 @@ struct iopt_domain {
 	unsigned long reach;
 };
 
+/**
+ * struct iopt_access - a user of an I/O address space inside the kernel
+ * @item: on the address space's @accesses, which is read under SRCU
+ * @needs_pages: pins whole pages, so mappings have to be aligned to them
+ * @unmap: called with no lock held to have a range let go; waits for no one
+ */
+struct iopt_access {
+	struct list_head item;
+	bool needs_pages;
+	void (*unmap)(struct iopt_access *access, unsigned long start,
+		      unsigned long last);
+};
+
 void iopt_init(struct io_pagetable *iopt);
 void iopt_destroy(struct io_pagetable *iopt);
 
-/* A mapping in two steps: choose its place, which nobody else gets then. */
-struct iopt_area *iopt_area_alloc_user(unsigned long uptr, unsigned long length,
-				       int prot,
-				       enum iommufd_account_mode mode);
-void iopt_area_free(struct iopt_area *area);
-unsigned long iopt_area_iova(struct iopt_area *area);
-int iopt_area_place(struct io_pagetable *iopt, struct iopt_area *area,
-		    unsigned long iova);
-int iopt_area_place_anywhere(struct io_pagetable *iopt, struct iopt_area *area);
-void iopt_area_unplace(struct io_pagetable *iopt, struct iopt_area *area);
-int iopt_area_fill(struct io_pagetable *iopt, struct iopt_area *area);
+/*
+ * A mapping in steps.  The first makes a list of areas, which is the caller's;
+ * then they are given a place, one behind the other, which nobody else gets.
+ */
+int iopt_add_user(struct list_head *areas, unsigned long uptr,
+		  unsigned long length, int prot,
+		  struct iommufd_payers *payers);
+int iopt_add_file(struct list_head *areas, struct file *file,
+		  unsigned long start, unsigned long length, int prot,
+		  struct iommufd_payers *payers);
+int iopt_add_copy(struct list_head *areas, struct io_pagetable *src,
+		  unsigned long iova, unsigned long length, int prot);
+void iopt_free_areas(struct list_head *areas);
+int iopt_place(struct io_pagetable *iopt, struct list_head *areas,
+	       unsigned long iova);
+int iopt_place_anywhere(struct io_pagetable *iopt, struct list_head *areas,
+			unsigned long *iova);
+void iopt_unplace(struct io_pagetable *iopt, struct list_head *areas);
+int iopt_fill(struct io_pagetable *iopt, struct list_head *areas);
+
+/* @visit may allocate; a return other than 0 ends the walk, and is returned. */
+int iopt_for_each_pages(struct io_pagetable *iopt,
+			int (*visit)(void *data, struct iopt_pages *pages),
+			void *data);
 
 int iopt_unmap(struct io_pagetable *iopt, unsigned long start,
 	       unsigned long last, unsigned long *unmapped,
 	       struct list_head *drop);
+int iopt_unmap_cut(struct io_pagetable *iopt, unsigned long start,
+		   unsigned long last, unsigned long *unmapped,
+		   struct list_head *drop);
 int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped,
 		   struct list_head *drop);
 
+/* limits.c: which addresses can be mapped, and how they have to be aligned */
 unsigned long iopt_usable_ranges(struct io_pagetable *iopt,
 				 struct iopt_range *ranges, unsigned long max,
 				 unsigned long *alignment);
-
 int iopt_reserve(struct io_pagetable *iopt, unsigned long start,
 		 unsigned long last, void *owner);
 void iopt_unreserve(struct io_pagetable *iopt, void *owner);
+int iopt_allow(struct io_pagetable *iopt, const struct iopt_range *ranges,
+	       unsigned long nr);
+int iopt_set_huge_pages(struct io_pagetable *iopt, bool huge);
+bool iopt_has_huge_pages(struct io_pagetable *iopt);
+int iopt_fit_domain(struct io_pagetable *iopt, struct iopt_domain *domain);
 
-/* Changing the domains: see the overview in io_pagetable.c. */
+/* domains.c: changing the domains; see the overview there */
 int iopt_pin_areas(struct io_pagetable *iopt);
 bool iopt_areas_pinned(struct io_pagetable *iopt);
 void iopt_unpin_idle(struct io_pagetable *iopt);
 int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *domain);
-int iopt_fit_domain(struct io_pagetable *iopt, struct iopt_domain *domain);
 void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *domain,
 			struct list_head *drop);
 void iopt_domain_init(struct iopt_domain *iopt_domain,
 		      struct iommu_domain *domain);
+
+/**
+ * struct iopt_part - what an area shows in a range
+ * @pages: the pages, borrowed from the area
+ * @offset: of the first byte in them
+ * @length: in bytes
+ */
+struct iopt_part {
+	struct iopt_pages *pages;
+	unsigned long offset;
+	unsigned long length;
+};
+
+/* iopt_access.c: uses by the kernel itself */
+int iopt_add_access(struct io_pagetable *iopt, struct iopt_access *access);
+void iopt_remove_access(struct io_pagetable *iopt, struct iopt_access *access);
+void iopt_notify_accesses(struct io_pagetable *iopt, unsigned long start,
+			  unsigned long last);
+int iopt_use_range(struct io_pagetable *iopt, unsigned long start,
+		   unsigned long last, int prot);
+void iopt_unuse_range(struct io_pagetable *iopt, unsigned long start,
+		      unsigned long last);
+void iopt_used_part(struct io_pagetable *iopt, unsigned long start,
+		    unsigned long last, struct iopt_part *part);
 
 #endif

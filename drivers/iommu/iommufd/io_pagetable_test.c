@@ -23,10 +23,12 @@
 /**
  * struct iopt_test - an address space
  * @iopt: the address space
+ * @payers: who pays for what is pinned
  * @uptr: MEMORY_PAGES pages of user memory
  */
 struct iopt_test {
 	struct io_pagetable iopt;
+	struct iommufd_payers payers;
 	unsigned long uptr;
 };
 
@@ -41,6 +43,7 @@ static int iopt_test_init(struct kunit *test)
 	if (ret)
 		return ret;
 	iopt_init(&t->iopt);
+	iommufd_payers_init(&t->payers);
 	test->priv = t;
 	t->uptr = test_mm_map(test, MEMORY_PAGES, true);
 	test_mm_scatter(test, t->uptr, MEMORY_PAGES);
@@ -69,51 +72,51 @@ static void iopt_test_exit(struct kunit *test)
 		remove_domain(test, shown);
 	iopt_unreserve(&t->iopt, t);
 	iopt_destroy(&t->iopt);
+	iommufd_payers_release(&t->payers);
 	/* All that was pinned for this test is given back. */
 	if (current->mm)
 		KUNIT_EXPECT_EQ(test, test_mm_pinned(), 0);
 }
 
-static struct iopt_area *alloc_area(struct kunit *test, unsigned long uptr,
-				    unsigned long length, int prot)
+static void add_area(struct kunit *test, struct list_head *areas,
+		     unsigned long uptr, unsigned long length, int prot)
 {
-	struct iopt_area *area;
+	struct iopt_test *t = test->priv;
 
-	area = iopt_area_alloc_user(uptr, length, prot, IOMMUFD_ACCOUNT_USER);
-	KUNIT_ASSERT_FALSE(test, IS_ERR(area));
-	return area;
+	KUNIT_ASSERT_EQ(test, iopt_add_user(areas, uptr, length, prot,
+					    &t->payers), 0);
 }
 
 static int map_fixed(struct kunit *test, unsigned long iova, unsigned long uptr,
 		     unsigned long length, int prot)
 {
 	struct iopt_test *t = test->priv;
-	struct iopt_area *area = alloc_area(test, uptr, length, prot);
+	LIST_HEAD(areas);
 	int ret;
 
-	ret = iopt_area_place(&t->iopt, area, iova);
+	add_area(test, &areas, uptr, length, prot);
+	ret = iopt_place(&t->iopt, &areas, iova);
 	if (ret) {
-		iopt_area_free(area);
+		iopt_free_areas(&areas);
 		return ret;
 	}
-	KUNIT_EXPECT_EQ(test, iopt_area_iova(area), iova);
-	return iopt_area_fill(&t->iopt, area);
+	return iopt_fill(&t->iopt, &areas);
 }
 
 static int map_anywhere(struct kunit *test, unsigned long uptr,
 			unsigned long length, int prot, unsigned long *iova)
 {
 	struct iopt_test *t = test->priv;
-	struct iopt_area *area = alloc_area(test, uptr, length, prot);
+	LIST_HEAD(areas);
 	int ret;
 
-	ret = iopt_area_place_anywhere(&t->iopt, area);
+	add_area(test, &areas, uptr, length, prot);
+	ret = iopt_place_anywhere(&t->iopt, &areas, iova);
 	if (ret) {
-		iopt_area_free(area);
+		iopt_free_areas(&areas);
 		return ret;
 	}
-	*iova = iopt_area_iova(area);
-	return iopt_area_fill(&t->iopt, area);
+	return iopt_fill(&t->iopt, &areas);
 }
 
 static int map_pages_at(struct kunit *test, unsigned long iova,
@@ -235,15 +238,14 @@ static int place_anywhere(struct kunit *test, unsigned long uptr,
 			  unsigned long length, unsigned long *iova)
 {
 	struct iopt_test *t = test->priv;
-	struct iopt_area *area = alloc_area(test, uptr, length, RW);
+	LIST_HEAD(areas);
 	int ret;
 
-	ret = iopt_area_place_anywhere(&t->iopt, area);
-	if (!ret) {
-		*iova = iopt_area_iova(area);
-		iopt_area_unplace(&t->iopt, area);
-	}
-	iopt_area_free(area);
+	add_area(test, &areas, uptr, length, RW);
+	ret = iopt_place_anywhere(&t->iopt, &areas, iova);
+	if (!ret)
+		iopt_unplace(&t->iopt, &areas);
+	iopt_free_areas(&areas);
 	return ret;
 }
 
@@ -384,13 +386,15 @@ static void automatic_place_of_half_of_all_is_eoverflow(struct kunit *test)
  * struct window - a plain model of the free space in the window
  * @rnd: where chance comes from
  * @used: a bit for each unit
- * @areas: what was placed there, or NULL
- * @units: lengths of the areas
+ * @areas: what was placed there
+ * @iova: where
+ * @units: lengths of the areas, 0 of those that are not placed
  */
 struct window {
 	struct rnd_state rnd;
 	DECLARE_BITMAP(used, WINDOW_UNITS);
-	struct iopt_area *areas[WINDOW_AREAS];
+	struct list_head areas[WINDOW_AREAS];
+	unsigned long iova[WINDOW_AREAS];
 	unsigned long units[WINDOW_AREAS];
 };
 
@@ -444,9 +448,9 @@ static unsigned long window_search(struct window *window, unsigned long uptr,
 static void window_place(struct kunit *test, struct window *window,
 			 unsigned int i)
 {
+	struct list_head *areas = &window->areas[i];
 	unsigned long uptr, units, expected;
 	struct iopt_test *t = test->priv;
-	struct iopt_area *area;
 	int ret;
 
 	/* Few kinds of sizes and offsets, just above and below a power of 2. */
@@ -455,16 +459,16 @@ static void window_place(struct kunit *test, struct window *window,
 	       chance(&window->rnd, 4) * PAGE_SIZE;
 	expected = window_search(window, uptr, units);
 
-	area = alloc_area(test, uptr, units * UNIT, RW);
-	ret = iopt_area_place_anywhere(&t->iopt, area);
+	INIT_LIST_HEAD(areas);
+	add_area(test, areas, uptr, units * UNIT, RW);
+	ret = iopt_place_anywhere(&t->iopt, areas, &window->iova[i]);
 	KUNIT_EXPECT_EQ(test, ret, expected == ULONG_MAX ? -ENOSPC : 0);
 	if (ret) {
-		iopt_area_free(area);
+		iopt_free_areas(areas);
 		return;
 	}
-	KUNIT_ASSERT_EQ(test, iopt_area_iova(area), expected);
+	KUNIT_ASSERT_EQ(test, window->iova[i], expected);
 	bitmap_set(window->used, window_index(expected), units);
-	window->areas[i] = area;
 	window->units[i] = units;
 }
 
@@ -472,13 +476,12 @@ static void window_unplace(struct kunit *test, struct window *window,
 			   unsigned int i)
 {
 	struct iopt_test *t = test->priv;
-	struct iopt_area *area = window->areas[i];
 
-	bitmap_clear(window->used, window_index(iopt_area_iova(area)),
+	bitmap_clear(window->used, window_index(window->iova[i]),
 		     window->units[i]);
-	iopt_area_unplace(&t->iopt, area);
-	iopt_area_free(area);
-	window->areas[i] = NULL;
+	iopt_unplace(&t->iopt, &window->areas[i]);
+	iopt_free_areas(&window->areas[i]);
+	window->units[i] = 0;
 }
 
 static void window_round(struct kunit *test, struct window *window)
@@ -487,13 +490,13 @@ static void window_round(struct kunit *test, struct window *window)
 
 	for (step = 0; step < WINDOW_STEPS; step++) {
 		i = chance(&window->rnd, WINDOW_AREAS);
-		if (window->areas[i])
+		if (window->units[i])
 			window_unplace(test, window, i);
 		else
 			window_place(test, window, i);
 	}
 	for (i = 0; i < WINDOW_AREAS; i++)
-		if (window->areas[i])
+		if (window->units[i])
 			window_unplace(test, window, i);
 }
 
@@ -570,11 +573,11 @@ static void unmap_all_succeeds_on_nothing(struct kunit *test)
 static void unmap_of_a_map_under_way_is_ebusy(struct kunit *test)
 {
 	struct iopt_test *t = test->priv;
-	struct iopt_area *area;
+	LIST_HEAD(areas);
 
 	KUNIT_ASSERT_EQ(test, map_pages_at(test, SZ_1M, 1), 0);
-	area = alloc_area(test, t->uptr, PAGE_SIZE, RW);
-	KUNIT_ASSERT_EQ(test, iopt_area_place(&t->iopt, area, SZ_2M), 0);
+	add_area(test, &areas, t->uptr, PAGE_SIZE, RW);
+	KUNIT_ASSERT_EQ(test, iopt_place(&t->iopt, &areas, SZ_2M), 0);
 
 	expect_unmap(test, SZ_2M, SZ_2M + PAGE_SIZE - 1, -EBUSY, 0);
 	expect_unmap(test, SZ_1M, SZ_2M + PAGE_SIZE - 1, -EBUSY, 0);
@@ -584,7 +587,7 @@ static void unmap_of_a_map_under_way_is_ebusy(struct kunit *test)
 	/* Its addresses are taken already. */
 	KUNIT_EXPECT_EQ(test, map_pages_at(test, SZ_2M, 1), -EEXIST);
 
-	KUNIT_EXPECT_EQ(test, iopt_area_fill(&t->iopt, area), 0);
+	KUNIT_EXPECT_EQ(test, iopt_fill(&t->iopt, &areas), 0);
 	expect_unmap_all(test, 0, 2 * PAGE_SIZE);
 }
 
@@ -837,13 +840,13 @@ static void map_under_way_is_shown_when_it_is_filled(struct kunit *test)
 {
 	struct iopt_test *t = test->priv;
 	struct test_domain *td;
-	struct iopt_area *area;
+	LIST_HEAD(areas);
 
-	area = alloc_area(test, t->uptr, 2 * PAGE_SIZE, RW);
-	KUNIT_ASSERT_EQ(test, iopt_area_place(&t->iopt, area, SZ_1M), 0);
+	add_area(test, &areas, t->uptr, 2 * PAGE_SIZE, RW);
+	KUNIT_ASSERT_EQ(test, iopt_place(&t->iopt, &areas, SZ_1M), 0);
 	td = add_new_domain(test, PAGE_SIZE);
 	KUNIT_EXPECT_EQ(test, test_domain_size(td), 0);
-	KUNIT_EXPECT_EQ(test, iopt_area_fill(&t->iopt, area), 0);
+	KUNIT_EXPECT_EQ(test, iopt_fill(&t->iopt, &areas), 0);
 	expect_shown(test, td, SZ_1M, t->uptr, 2 * PAGE_SIZE, RW);
 	KUNIT_EXPECT_EQ(test, test_mm_pinned(), 2);
 }

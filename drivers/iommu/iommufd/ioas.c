@@ -4,6 +4,7 @@
  * space.
  */
 #include <linux/err.h>
+#include <linux/file.h>
 #include <linux/iommu.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
@@ -27,7 +28,15 @@ struct iommufd_object_type iommufd_ioas_type = {
 	.destroy = ioas_destroy,
 };
 
-static struct iommufd_ioas *get_ioas(struct iommufd_ctx *ictx, u32 id)
+/**
+ * iommufd_ioas_get() - look an IOAS up for the length of a call
+ * @ictx: context to look in
+ * @id: the IOAS's id
+ *
+ * Context: as iommufd_object_get(); to be given back with iommufd_object_put().
+ * Return: the IOAS or ERR_PTR(-ENOENT).
+ */
+struct iommufd_ioas *iommufd_ioas_get(struct iommufd_ctx *ictx, u32 id)
 {
 	struct iommufd_object *obj =
 		iommufd_object_get(ictx, id, &iommufd_ioas_type);
@@ -36,13 +45,42 @@ static struct iommufd_ioas *get_ioas(struct iommufd_ctx *ictx, u32 id)
 			     container_of(obj, struct iommufd_ioas, obj);
 }
 
-static struct iommufd_ioas *get_ioas_held(struct iommufd_ctx *ictx, u32 id)
+/**
+ * iommufd_ioas_get_held() - look an IOAS up and become a long-term user
+ * @ictx: context to look in
+ * @id: the IOAS's id
+ *
+ * Context: as iommufd_object_get_held(); to be given back with
+ * iommufd_object_unhold().
+ * Return: the IOAS or ERR_PTR(-ENOENT).
+ */
+struct iommufd_ioas *iommufd_ioas_get_held(struct iommufd_ctx *ictx, u32 id)
 {
 	struct iommufd_object *obj =
 		iommufd_object_get_held(ictx, id, &iommufd_ioas_type);
 
 	return IS_ERR(obj) ? ERR_CAST(obj) :
 			     container_of(obj, struct iommufd_ioas, obj);
+}
+
+/**
+ * iommufd_ioas_alloc() - make an IOAS
+ * @ictx: the context
+ *
+ * Context: process context, may sleep.
+ * Return: an empty IOAS, to be published or aborted; or ERR_PTR(-ENOMEM).
+ */
+struct iommufd_ioas *iommufd_ioas_alloc(struct iommufd_ctx *ictx)
+{
+	struct iommufd_ioas *ioas;
+
+	ioas = iommufd_object_alloc(ictx, struct iommufd_ioas,
+				    &iommufd_ioas_type);
+	if (IS_ERR(ioas))
+		return ioas;
+	iopt_init(&ioas->iopt);
+	INIT_LIST_HEAD(&ioas->hwpts);
+	return ioas;
 }
 
 int iommufd_ioas_alloc_ioctl(struct iommufd_call *call)
@@ -54,12 +92,9 @@ int iommufd_ioas_alloc_ioctl(struct iommufd_call *call)
 	if (cmd->flags)
 		return -EOPNOTSUPP;
 
-	ioas = iommufd_object_alloc(call->ictx, struct iommufd_ioas,
-				    &iommufd_ioas_type);
+	ioas = iommufd_ioas_alloc(call->ictx);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
-	iopt_init(&ioas->iopt);
-	INIT_LIST_HEAD(&ioas->hwpts);
 
 	cmd->out_ioas_id = ioas->obj.id;
 	ret = iommufd_reply(call, sizeof(*cmd));
@@ -95,7 +130,7 @@ static int get_ranges(struct iommufd_call *call, struct iopt_range **ranges,
 	struct iommufd_ioas *ioas;
 	int ret = 0;
 
-	ioas = get_ioas(call->ictx, cmd->ioas_id);
+	ioas = iommufd_ioas_get(call->ictx, cmd->ioas_id);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 
@@ -140,6 +175,56 @@ int iommufd_ioas_iova_ranges_ioctl(struct iommufd_call *call)
 	return iommufd_reply(call, sizeof(*cmd)) ?: ret;
 }
 
+/* Returns the user's list, to be freed, in @ranges. */
+static int read_ranges(struct iommu_ioas_allow_iovas *cmd,
+		       struct iopt_range **ranges)
+{
+	struct iommu_iova_range __user *uptr =
+		u64_to_user_ptr(cmd->allowed_iovas);
+	struct iommu_iova_range range;
+	struct iopt_range *list;
+	u32 i;
+
+	list = kvmalloc_array(cmd->num_iovas, sizeof(*list),
+			      GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!list && cmd->num_iovas)
+		return -ENOMEM;
+	for (i = 0; i < cmd->num_iovas; i++) {
+		if (copy_from_user(&range, &uptr[i], sizeof(range))) {
+			kvfree(list);
+			return -EFAULT;
+		}
+		list[i].start = range.start;
+		list[i].last = range.last;
+		cond_resched();
+	}
+	*ranges = list;
+	return 0;
+}
+
+int iommufd_ioas_allow_iovas_ioctl(struct iommufd_call *call)
+{
+	struct iommu_ioas_allow_iovas *cmd = call->arg;
+	struct iopt_range *ranges;
+	struct iommufd_ioas *ioas;
+	int ret;
+
+	if (cmd->__reserved)
+		return -EOPNOTSUPP;
+
+	/* The id first; held, not just looked up: this touches user memory. */
+	ioas = iommufd_ioas_get_held(call->ictx, cmd->ioas_id);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	ret = read_ranges(cmd, &ranges);
+	if (!ret) {
+		ret = iopt_allow(&ioas->iopt, ranges, cmd->num_iovas);
+		kvfree(ranges);
+	}
+	iommufd_object_unhold(&ioas->obj);
+	return ret;
+}
+
 static int map_prot(u32 flags)
 {
 	int prot = 0;
@@ -151,66 +236,188 @@ static int map_prot(u32 flags)
 	return prot;
 }
 
-/* Places, tells the user where, and fills: in this order nothing is undone. */
-static int map_area(struct iommufd_call *call, struct io_pagetable *iopt,
-		    struct iopt_area *area)
-{
-	struct iommu_ioas_map *cmd = call->arg;
-	int ret;
-
-	if (cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA)
-		ret = iopt_area_place(iopt, area, cmd->iova);
-	else
-		ret = iopt_area_place_anywhere(iopt, area);
-	if (ret)
-		goto err_free;
-
-	cmd->iova = iopt_area_iova(area);
-	ret = iommufd_reply(call, sizeof(*cmd));
-	if (ret)
-		goto err_unplace;
-	return iopt_area_fill(iopt, area);
-
-err_unplace:
-	iopt_area_unplace(iopt, area);
-err_free:
-	iopt_area_free(area);
-	return ret;
-}
-
 #define MAP_FLAGS                                                 \
 	(IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE |   \
 	 IOMMU_IOAS_MAP_READABLE)
+
+/* What MAP, MAP_FILE and COPY check first, in this order. */
+static int check_map(u32 flags, u32 reserved, u64 iova, u64 length, u64 from)
+{
+	if (flags & ~MAP_FLAGS || reserved)
+		return -EOPNOTSUPP;
+	if (iova >= ULONG_MAX || length >= ULONG_MAX || from > ULONG_MAX)
+		return -EOVERFLOW;
+	return map_prot(flags) ? 0 : -EINVAL;
+}
+
+/*
+ * Places, tells the user where, and fills: in this order nothing is undone.
+ * Takes over the areas.  @iova is in @call's struct, which has @size bytes.
+ */
+static int map_areas(struct iommufd_call *call, size_t size,
+		     struct io_pagetable *iopt, struct list_head *areas,
+		     u32 flags, u64 *iova)
+{
+	unsigned long place = *iova;
+	int ret;
+
+	if (flags & IOMMU_IOAS_MAP_FIXED_IOVA)
+		ret = iopt_place(iopt, areas, place);
+	else
+		ret = iopt_place_anywhere(iopt, areas, &place);
+	if (ret)
+		goto err_free;
+
+	*iova = place;
+	ret = iommufd_reply(call, size);
+	if (ret)
+		goto err_unplace;
+	return iopt_fill(iopt, areas);
+
+err_unplace:
+	iopt_unplace(iopt, areas);
+err_free:
+	iopt_free_areas(areas);
+	return ret;
+}
 
 int iommufd_ioas_map_ioctl(struct iommufd_call *call)
 {
 	struct iommu_ioas_map *cmd = call->arg;
 	struct iommufd_ioas *ioas;
-	struct iopt_area *area;
+	LIST_HEAD(areas);
 	int ret;
 
-	if (cmd->flags & ~MAP_FLAGS || cmd->__reserved)
-		return -EOPNOTSUPP;
-	if (cmd->iova >= ULONG_MAX || cmd->length >= ULONG_MAX ||
-	    cmd->user_va > ULONG_MAX)
-		return -EOVERFLOW;
-	if (!map_prot(cmd->flags))
-		return -EINVAL;
+	ret = check_map(cmd->flags, cmd->__reserved, cmd->iova, cmd->length,
+			cmd->user_va);
+	if (ret)
+		return ret;
 
 	/* Held, not just looked up: the map touches user memory. */
-	ioas = get_ioas_held(call->ictx, cmd->ioas_id);
+	ioas = iommufd_ioas_get_held(call->ictx, cmd->ioas_id);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 
-	area = iopt_area_alloc_user(cmd->user_va, cmd->length,
-				    map_prot(cmd->flags),
-				    call->ictx->account_mode);
-	if (IS_ERR(area))
-		ret = PTR_ERR(area);
-	else
-		ret = map_area(call, &ioas->iopt, area);
+	ret = iopt_add_user(&areas, cmd->user_va, cmd->length,
+			    map_prot(cmd->flags), &call->ictx->payers);
+	if (!ret)
+		ret = map_areas(call, sizeof(*cmd), &ioas->iopt, &areas,
+				cmd->flags, (u64 *)&cmd->iova);
 	iommufd_object_unhold(&ioas->obj);
 	return ret;
+}
+
+static int add_fd(struct iommufd_call *call, struct list_head *areas)
+{
+	struct iommu_ioas_map_file *cmd = call->arg;
+	struct file *file;
+	int ret;
+
+	file = fget(cmd->fd);
+	if (!file)
+		return -EBADF;
+	ret = iopt_add_file(areas, file, cmd->start, cmd->length,
+			    map_prot(cmd->flags), &call->ictx->payers);
+	fput(file);
+	return ret;
+}
+
+int iommufd_ioas_map_file_ioctl(struct iommufd_call *call)
+{
+	struct iommu_ioas_map_file *cmd = call->arg;
+	struct iommufd_ioas *ioas;
+	LIST_HEAD(areas);
+	int ret;
+
+	ret = check_map(cmd->flags, 0, cmd->iova, cmd->length, cmd->start);
+	if (ret)
+		return ret;
+
+	ioas = iommufd_ioas_get_held(call->ictx, cmd->ioas_id);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+
+	ret = add_fd(call, &areas);
+	if (!ret)
+		ret = map_areas(call, sizeof(*cmd), &ioas->iopt, &areas,
+				cmd->flags, (u64 *)&cmd->iova);
+	iommufd_object_unhold(&ioas->obj);
+	return ret;
+}
+
+static int copy_areas(struct iommufd_call *call, struct list_head *areas)
+{
+	struct iommu_ioas_copy *cmd = call->arg;
+	struct iommufd_ioas *src;
+	int ret;
+
+	if (!cmd->length || cmd->length > SIZE_MAX - PAGE_SIZE)
+		return -EINVAL;
+	src = iommufd_ioas_get(call->ictx, cmd->src_ioas_id);
+	if (IS_ERR(src))
+		return PTR_ERR(src);
+	ret = iopt_add_copy(areas, &src->iopt, cmd->src_iova, cmd->length,
+			    map_prot(cmd->flags));
+	iommufd_object_put(&src->obj);
+	if (ret)
+		iopt_free_areas(areas);
+	return ret;
+}
+
+int iommufd_ioas_copy_ioctl(struct iommufd_call *call)
+{
+	struct iommu_ioas_copy *cmd = call->arg;
+	struct iommufd_ioas *dst;
+	LIST_HEAD(areas);
+	int ret;
+
+	ret = check_map(cmd->flags, 0, cmd->dst_iova, cmd->length,
+			cmd->src_iova);
+	if (ret)
+		return ret;
+	if (cmd->src_iova >= ULONG_MAX)
+		return -EOVERFLOW;
+
+	dst = iommufd_ioas_get_held(call->ictx, cmd->dst_ioas_id);
+	if (IS_ERR(dst))
+		return PTR_ERR(dst);
+
+	ret = copy_areas(call, &areas);
+	if (!ret)
+		ret = map_areas(call, sizeof(*cmd), &dst->iopt, &areas,
+				cmd->flags, &cmd->dst_iova);
+	iommufd_object_unhold(&dst->obj);
+	return ret;
+}
+
+/**
+ * iommufd_ioas_map_fixed() - map memory of the current process
+ * @ictx: the context
+ * @ioas: the IOAS, held
+ * @iova: first I/O address
+ * @uptr: first byte
+ * @length: in bytes
+ * @prot: IOMMU_READ, IOMMU_WRITE
+ *
+ * Context: process context; no locks held: faults memory in.
+ * Return: 0 or an errno of iopt_add_user(), iopt_place() or iopt_fill().
+ */
+int iommufd_ioas_map_fixed(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
+			   unsigned long iova, unsigned long uptr,
+			   unsigned long length, int prot)
+{
+	LIST_HEAD(areas);
+	int ret;
+
+	ret = iopt_add_user(&areas, uptr, length, prot, &ictx->payers);
+	if (ret)
+		return ret;
+	ret = iopt_place(&ioas->iopt, &areas, iova);
+	if (ret) {
+		iopt_free_areas(&areas);
+		return ret;
+	}
+	return iopt_fill(&ioas->iopt, &areas);
 }
 
 static int unmap_range(struct io_pagetable *iopt, u64 iova, u64 length,
@@ -238,7 +445,7 @@ int iommufd_ioas_unmap_ioctl(struct iommufd_call *call)
 	LIST_HEAD(drop);
 	int ret;
 
-	ioas = get_ioas(call->ictx, cmd->ioas_id);
+	ioas = iommufd_ioas_get(call->ictx, cmd->ioas_id);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 	ret = unmap_range(&ioas->iopt, cmd->iova, cmd->length, &unmapped,

@@ -28,10 +28,23 @@ int iommufd_reply(struct iommufd_call *call, size_t size);
 /* hw_info.c */
 int iommufd_get_hw_info_ioctl(struct iommufd_call *call);
 
+/* hwpt_ioctl.c */
+int iommufd_hwpt_alloc_ioctl(struct iommufd_call *call);
+int iommufd_hwpt_set_dirty_tracking_ioctl(struct iommufd_call *call);
+int iommufd_hwpt_get_dirty_bitmap_ioctl(struct iommufd_call *call);
+int iommufd_hwpt_invalidate_ioctl(struct iommufd_call *call);
+int iommufd_fault_queue_alloc_ioctl(struct iommufd_call *call);
+
+/* change_process.c */
+int iommufd_ioas_change_process_ioctl(struct iommufd_call *call);
+
 /* ioas.c */
 int iommufd_ioas_alloc_ioctl(struct iommufd_call *call);
+int iommufd_ioas_allow_iovas_ioctl(struct iommufd_call *call);
+int iommufd_ioas_copy_ioctl(struct iommufd_call *call);
 int iommufd_ioas_iova_ranges_ioctl(struct iommufd_call *call);
 int iommufd_ioas_map_ioctl(struct iommufd_call *call);
+int iommufd_ioas_map_file_ioctl(struct iommufd_call *call);
 int iommufd_ioas_unmap_ioctl(struct iommufd_call *call);
 
 /* option.c */

@@ -15,7 +15,10 @@
 #include <uapi/linux/iommufd.h>
 
 #include "ioctl.h"
+#include "iommufd_test.h"
+#include "mock_iommu.h"
 #include "object.h"
+#include "selftest.h"
 
 static int destroy_ioctl(struct iommufd_call *call)
 {
@@ -39,12 +42,22 @@ struct ioctl_op {
 /* Large enough for any struct in the table. */
 union ioctl_arg {
 	struct iommu_destroy destroy;
+	struct iommu_fault_alloc fault_alloc;
 	struct iommu_hw_info hw_info;
+	struct iommu_hwpt_alloc hwpt_alloc;
+	struct iommu_hwpt_get_dirty_bitmap hwpt_get_dirty_bitmap;
+	struct iommu_hwpt_invalidate hwpt_invalidate;
+	struct iommu_hwpt_set_dirty_tracking hwpt_set_dirty_tracking;
 	struct iommu_ioas_alloc ioas_alloc;
+	struct iommu_ioas_allow_iovas ioas_allow_iovas;
+	struct iommu_ioas_change_process ioas_change_process;
+	struct iommu_ioas_copy ioas_copy;
 	struct iommu_ioas_iova_ranges ioas_iova_ranges;
 	struct iommu_ioas_map ioas_map;
+	struct iommu_ioas_map_file ioas_map_file;
 	struct iommu_ioas_unmap ioas_unmap;
 	struct iommu_option option;
+	struct iommu_test_cmd test;
 };
 
 #define IOCTL(_nr, _handler, _struct, _min_field)                           \
@@ -61,15 +74,40 @@ static const struct ioctl_op ioctl_ops[] = {
 	IOCTL(IOMMUFD_CMD_DESTROY, destroy_ioctl, struct iommu_destroy, id),
 	IOCTL(IOMMUFD_CMD_IOAS_ALLOC, iommufd_ioas_alloc_ioctl,
 	      struct iommu_ioas_alloc, out_ioas_id),
+	IOCTL(IOMMUFD_CMD_IOAS_ALLOW_IOVAS, iommufd_ioas_allow_iovas_ioctl,
+	      struct iommu_ioas_allow_iovas, allowed_iovas),
+	IOCTL(IOMMUFD_CMD_IOAS_CHANGE_PROCESS,
+	      iommufd_ioas_change_process_ioctl,
+	      struct iommu_ioas_change_process, __reserved),
+	IOCTL(IOMMUFD_CMD_IOAS_COPY, iommufd_ioas_copy_ioctl,
+	      struct iommu_ioas_copy, src_iova),
 	IOCTL(IOMMUFD_CMD_IOAS_IOVA_RANGES, iommufd_ioas_iova_ranges_ioctl,
 	      struct iommu_ioas_iova_ranges, out_iova_alignment),
 	IOCTL(IOMMUFD_CMD_IOAS_MAP, iommufd_ioas_map_ioctl,
 	      struct iommu_ioas_map, iova),
+	IOCTL(IOMMUFD_CMD_IOAS_MAP_FILE, iommufd_ioas_map_file_ioctl,
+	      struct iommu_ioas_map_file, iova),
 	IOCTL(IOMMUFD_CMD_IOAS_UNMAP, iommufd_ioas_unmap_ioctl,
 	      struct iommu_ioas_unmap, length),
 	IOCTL(IOMMUFD_CMD_OPTION, iommufd_option_ioctl, struct iommu_option, val64),
+	IOCTL(IOMMUFD_CMD_HWPT_ALLOC, iommufd_hwpt_alloc_ioctl,
+	      struct iommu_hwpt_alloc, __reserved),
+	IOCTL(IOMMUFD_CMD_HWPT_SET_DIRTY_TRACKING,
+	      iommufd_hwpt_set_dirty_tracking_ioctl,
+	      struct iommu_hwpt_set_dirty_tracking, __reserved),
+	IOCTL(IOMMUFD_CMD_HWPT_GET_DIRTY_BITMAP,
+	      iommufd_hwpt_get_dirty_bitmap_ioctl,
+	      struct iommu_hwpt_get_dirty_bitmap, data),
+	IOCTL(IOMMUFD_CMD_HWPT_INVALIDATE, iommufd_hwpt_invalidate_ioctl,
+	      struct iommu_hwpt_invalidate, __reserved),
+	IOCTL(IOMMUFD_CMD_FAULT_QUEUE_ALLOC, iommufd_fault_queue_alloc_ioctl,
+	      struct iommu_fault_alloc, out_fault_fd),
 	IOCTL(IOMMUFD_CMD_GET_HW_INFO, iommufd_get_hw_info_ioctl,
 	      struct iommu_hw_info, __reserved),
+#ifdef CONFIG_IOMMUFD_TEST
+	IOCTL(_IOC_NR(IOMMU_TEST_CMD), iommufd_test_ioctl,
+	      struct iommu_test_cmd, last),
+#endif
 };
 
 static const struct ioctl_op *find_op(unsigned int cmd)
@@ -177,12 +215,21 @@ static struct miscdevice iommufd_misc = {
 
 static int __init iommufd_init(void)
 {
-	return misc_register(&iommufd_misc);
+	int ret;
+
+	ret = mock_iommu_init();
+	if (ret)
+		return ret;
+	ret = misc_register(&iommufd_misc);
+	if (ret)
+		mock_iommu_exit();
+	return ret;
 }
 
 static void __exit iommufd_exit(void)
 {
 	misc_deregister(&iommufd_misc);
+	mock_iommu_exit();
 }
 
 module_init(iommufd_init);

@@ -288,6 +288,8 @@ void iommufd_ctx_init(struct iommufd_ctx *ictx, struct file *file)
 {
 	ictx->file = file;
 	xa_init_flags(&ictx->objects, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
+	iommufd_payers_init(&ictx->payers);
+	mutex_init(&ictx->process_lock);
 	mutex_init(&ictx->groups_lock);
 	INIT_LIST_HEAD(&ictx->groups);
 }
@@ -304,5 +306,7 @@ void iommufd_ctx_destroy(struct iommufd_ctx *ictx)
 	WARN_ON(!list_empty(&ictx->groups));
 	iommufd_object_destroy_all(ictx);
 	xa_destroy(&ictx->objects);
+	iommufd_payers_release(&ictx->payers);
 	mutex_destroy(&ictx->groups_lock);
+	mutex_destroy(&ictx->process_lock);
 }

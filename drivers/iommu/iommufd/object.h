@@ -13,6 +13,8 @@
 #include <linux/types.h>
 #include <linux/xarray.h>
 
+#include "account.h"
+
 struct file;
 struct iommufd_object;
 
@@ -21,16 +23,18 @@ struct iommufd_object;
  * @file: the open file; the context lives exactly as long
  * @objects: the objects by id, from 1; an id that is not published yet is
  *	reserved there
- * @account_mode: how pinned memory is charged, enum iommufd_account_mode;
- *	written under the lock of @objects while that is empty, constant
- *	once an object exists
+ * @payers: who pays for pinned memory; their mode is written under the lock of
+ *	@objects while that is empty, and constant once an object exists
+ * @process_lock: serialises changes of the process that pays
  * @groups_lock: guards @groups
  * @groups: struct iommufd_group of each group with a bound device
  */
 struct iommufd_ctx {
 	struct file *file;
 	struct xarray objects;
-	u8 account_mode;
+	struct iommufd_payers payers;
+
+	struct mutex process_lock; /* outermost */
 
 	struct mutex groups_lock; /* outside of the locks of a group */
 	struct list_head groups;

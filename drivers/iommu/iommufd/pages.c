@@ -2,21 +2,28 @@
 /*
  * Pinned memory.
  *
- * A struct iopt_pages names a range of user memory.  While anyone needs it for
- * DMA it is pinned, once, however many users there are: the first pins it, the
- * last unpins it.
+ * A struct iopt_pages names a range of user memory, or of a file.  What anyone
+ * needs of it for DMA is pinned, once, however many users there are.  It is
+ * kept in extents: an extent has a number of users, each of which needs all of
+ * it.  Where a user's part begins or ends inside an extent, that is split when
+ * the part is pinned, so that unpinning need not split anything: tearing down
+ * allocates nothing.  When no user begins or ends there any more the two are
+ * merged again.
  *
  * What is pinned is remembered as runs: a run is a physically contiguous
  * stretch, packed into 64 bits.  Mapping, unmapping and unpinning go run by
  * run, so a huge page costs what a small page costs.
  *
- * Pinning faults user memory in.  That can take for ever (userfaultfd, a dead
- * file server), so it happens under no lock but the range's own pin_lock, which
- * only others that want to pin the same range take, and a fatal signal ends it.
- * Unpinning is split in two for the same reason: iopt_pages_unpin() only takes
- * the runs out, under any lock the caller likes; iopt_pins_drop() then lets the
- * pages go, with none.
+ * Pinning faults memory in.  That can take for ever (userfaultfd, a dead file
+ * server), so it happens under no lock: the part is claimed, and only who needs
+ * just that part waits, until a fatal signal ends it.  Unpinning is split in
+ * two for the same reason: iopt_pages_unpin() only takes the extents out, under
+ * any lock the caller likes; iopt_pins_drop() then lets the pages go, with
+ * none.
  */
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/highmem.h>
 #include <linux/hugetlb.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
@@ -24,24 +31,28 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/userfaultfd_k.h>
+#include <linux/wait_bit.h>
 
+#include "compat.h"
 #include "pages.h"
-
 /*
- * A packed run: the PFN above, the number of pages less one below.  A physical
- * address has 52 bits at most, which leaves 40 for the PFN.
+ * A packed run: the PFN above, the number of pages less one below, and between
+ * them whether it was one run with the one before until an extent was split.  A
+ * physical address has 52 bits at most, which leaves 40 for the PFN.
  */
-#define RUN_LENGTH_BITS 24
+#define RUN_LENGTH_BITS 23
 #define RUN_MAX_PAGES BIT(RUN_LENGTH_BITS)
+#define RUN_CONTINUED BIT_ULL(RUN_LENGTH_BITS)
+#define RUN_PFN_SHIFT (RUN_LENGTH_BITS + 1)
 
 static u64 run_pack(unsigned long pfn, unsigned long npages)
 {
-	return ((u64)pfn << RUN_LENGTH_BITS) | (npages - 1);
+	return ((u64)pfn << RUN_PFN_SHIFT) | (npages - 1);
 }
 
 static unsigned long run_pfn(u64 run)
 {
-	return run >> RUN_LENGTH_BITS;
+	return run >> RUN_PFN_SHIFT;
 }
 
 static unsigned long run_npages(u64 run)
@@ -49,41 +60,108 @@ static unsigned long run_npages(u64 run)
 	return (run & (RUN_MAX_PAGES - 1)) + 1;
 }
 
+static bool run_continued(u64 run)
+{
+	return run & RUN_CONTINUED;
+}
+
 /**
- * struct run_chunk - some consecutive runs
- * @next: the chunk that follows
+ * struct iopt_extent - a part that is pinned, for the same users throughout
+ * @node: in the tree of the struct iopt_pages, by @first
+ * @first: index of the first page
+ * @item: on the list of new extents, or of those to be dropped
+ * @payer: who was charged, a reference; while it is to be dropped
+ * @dirty: the pages may have been written to; likewise
+ * @npages: number of pages
+ * @users: how many need it pinned
+ * @starts: how many of them begin here: it is not merged with the one before
+ * @ends: how many of them end here: it is not merged with the one behind
  * @nr: number of @runs
- * @runs: packed
+ * @max: how many fit
+ * @runs: packed, in the order of the pages
  */
-struct run_chunk {
-	struct run_chunk *next;
-	unsigned int nr;
+struct iopt_extent {
+	union {
+		struct {
+			struct rb_node node;
+			unsigned long first;
+		};
+		struct {
+			struct list_head item;
+			struct iommufd_payer *payer;
+			bool dirty;
+		};
+	};
+	unsigned long npages;
+	unsigned int users;
+	unsigned int starts;
+	unsigned int ends;
+	u16 nr;
+	u16 max;
 	u64 runs[];
 };
 
-#define CHUNK_MAX_RUNS \
-	((PAGE_SIZE - sizeof(struct run_chunk)) / sizeof(u64))
+#define EXTENT_MAX_RUNS \
+	((PAGE_SIZE - sizeof(struct iopt_extent)) / sizeof(u64))
 
 /**
- * struct iopt_pins - the pinned pages of a struct iopt_pages
- * @item: on the list of what a caller of iopt_pages_unpin() has to drop
- * @pages: what they were pinned for; a reference, which keeps the payer
- * @charged: pages charged to the payer
- * @first: the runs, in the order of the user's addresses
+ * struct claim - a part that a call is pinning
+ * @item: on the list of the struct iopt_pages
+ * @first: index of the first page
+ * @end: index behind the last page
  */
-struct iopt_pins {
+struct claim {
 	struct list_head item;
-	struct iopt_pages *pages;
-	unsigned long charged;
-	struct run_chunk *first;
+	unsigned long first;
+	unsigned long end;
 };
+
+static struct iopt_pages *alloc_pages_struct(unsigned long start,
+					     unsigned long npages,
+					     bool writable,
+					     struct iommufd_payers *payers)
+{
+	struct iopt_pages *pages;
+
+	pages = kzalloc(sizeof(*pages), GFP_KERNEL_ACCOUNT);
+	if (!pages)
+		return ERR_PTR(-ENOMEM);
+	pages->payer = iommufd_payer_get_current(payers);
+	if (!pages->payer) {
+		kfree(pages);
+		return ERR_PTR(-ENOMEM);
+	}
+	kref_init(&pages->kref);
+	mutex_init(&pages->lock);
+	INIT_LIST_HEAD(&pages->claims);
+	pages->start = start;
+	pages->npages = npages;
+	pages->writable = writable;
+	return pages;
+}
+
+/* The pages that a range of bytes touches. */
+static int page_range(unsigned long start, unsigned long length,
+		      unsigned long *first, unsigned long *npages)
+{
+	unsigned long end;
+
+	if (!length || length > SIZE_MAX - PAGE_SIZE)
+		return -EINVAL;
+	if (check_add_overflow(start, length, &end) ||
+	    end > ULONG_MAX - (PAGE_SIZE - 1))
+		return -EOVERFLOW;
+	*first = start & PAGE_MASK;
+	*npages = (PAGE_ALIGN(end) - *first) >> PAGE_SHIFT;
+	return 0;
+}
 
 /**
  * iopt_pages_alloc_user() - name a range of the current process's memory
  * @uptr: first byte
  * @length: in bytes, not 0
  * @writable: the device may write to it
- * @mode: how it is charged when it is pinned
+ * @payers: of the context; the current process is to pay when it is pinned
  *
  * Nothing is pinned or looked at: the range need not be mapped yet.
  *
@@ -94,28 +172,61 @@ struct iopt_pins {
  */
 struct iopt_pages *iopt_pages_alloc_user(unsigned long uptr,
 					 unsigned long length, bool writable,
-					 enum iommufd_account_mode mode)
+					 struct iommufd_payers *payers)
 {
-	unsigned long first = uptr & PAGE_MASK;
+	unsigned long first, npages;
+	int ret;
+
+	ret = page_range(uptr, length, &first, &npages);
+	if (ret)
+		return ERR_PTR(ret);
+	return alloc_pages_struct(first, npages, writable, payers);
+}
+
+/**
+ * iopt_pages_alloc_file() - name a range of a memfd
+ * @file: the file; a reference is taken
+ * @start: first byte
+ * @length: in bytes, not 0
+ * @writable: the device may write to it; until it is given back no one can
+ *	seal the file against writing
+ * @payers: of the context; the current process is to pay when it is pinned
+ *
+ * Context: process context, may sleep.
+ * Return: a strong reference; ERR_PTR(-EINVAL) when @file is not a memfd, or
+ * @length is 0 or beyond the file's end; ERR_PTR(-EACCES) when @file is not
+ * open for what is asked; ERR_PTR(-EPERM) when it is sealed against it;
+ * ERR_PTR(-EOVERFLOW) when the range wraps; ERR_PTR(-ENOMEM);
+ * ERR_PTR(-EOPNOTSUPP) on a kernel that cannot pin files.
+ */
+struct iopt_pages *iopt_pages_alloc_file(struct file *file, unsigned long start,
+					 unsigned long length, bool writable,
+					 struct iommufd_payers *payers)
+{
+	unsigned long first, npages;
 	struct iopt_pages *pages;
-	unsigned long end;
+	int ret;
 
-	if (!length || length > SIZE_MAX - PAGE_SIZE)
+	ret = page_range(start, length, &first, &npages);
+	if (ret)
+		return ERR_PTR(ret);
+	ret = memfd_pin_allowed(file, writable);
+	if (ret)
+		return ERR_PTR(ret);
+	if (start + length > i_size_read(file_inode(file)))
 		return ERR_PTR(-EINVAL);
-	if (check_add_overflow(uptr, length, &end) ||
-	    end > ULONG_MAX - (PAGE_SIZE - 1))
-		return ERR_PTR(-EOVERFLOW);
-
-	pages = kzalloc(sizeof(*pages), GFP_KERNEL_ACCOUNT);
-	if (!pages)
-		return ERR_PTR(-ENOMEM);
-	kref_init(&pages->kref);
-	mutex_init(&pages->pin_lock);
-	spin_lock_init(&pages->lock);
-	pages->uptr = first;
-	pages->npages = (PAGE_ALIGN(end) - first) >> PAGE_SHIFT;
-	pages->writable = writable;
-	iommufd_payer_init_current(&pages->payer, mode);
+	if (writable) {
+		ret = mapping_map_writable(file->f_mapping);
+		if (ret)
+			return ERR_PTR(ret);
+	}
+	pages = alloc_pages_struct(first, npages, writable, payers);
+	if (IS_ERR(pages)) {
+		if (writable)
+			mapping_unmap_writable(file->f_mapping);
+		return pages;
+	}
+	pages->file = get_file(file);
 	return pages;
 }
 
@@ -131,13 +242,22 @@ struct iopt_pages *iopt_pages_get(struct iopt_pages *pages)
 	return pages;
 }
 
+static void release_file(struct iopt_pages *pages)
+{
+	if (pages->writable)
+		mapping_unmap_writable(pages->file->f_mapping);
+	fput(pages->file);
+}
+
 static void release_pages_struct(struct kref *kref)
 {
 	struct iopt_pages *pages = container_of(kref, struct iopt_pages, kref);
 
-	WARN_ON(pages->pin_users);
-	iommufd_payer_release(&pages->payer);
-	mutex_destroy(&pages->pin_lock);
+	WARN_ON(!RB_EMPTY_ROOT(&pages->extents));
+	if (pages->file)
+		release_file(pages);
+	iommufd_payer_put(pages->payer);
+	mutex_destroy(&pages->lock);
 	kfree(pages);
 }
 
@@ -185,7 +305,7 @@ static long pin_vma(struct iopt_pages *pages, struct vm_area_struct *vma,
 		    unsigned long uptr, unsigned long npages,
 		    struct page **batch)
 {
-	struct mm_struct *mm = pages->payer.mm;
+	struct mm_struct *mm = pages->payer->mm;
 
 	mmap_assert_locked(mm);
 
@@ -217,7 +337,7 @@ static unsigned int fault_flags(struct iopt_pages *pages,
 static long pin_faulting(struct iopt_pages *pages, unsigned long uptr,
 			 unsigned long npages, struct page **batch)
 {
-	struct mm_struct *mm = pages->payer.mm;
+	struct mm_struct *mm = pages->payer->mm;
 	struct vm_area_struct *vma;
 	unsigned int faults = 0;
 	bool unlocked, slow;
@@ -256,15 +376,10 @@ static long pin_errno(long ret)
 	return ret >= 0 || ret == -ENOMEM || ret == -EINTR ? ret : -EFAULT;
 }
 
-/*
- * Pins up to @npages pages from page @index on.  Returns how many, at least
- * one, or an errno.
- */
-static long pin_batch(struct iopt_pages *pages, unsigned long index,
-		      unsigned long npages, struct page **batch)
+static long pin_user(struct iopt_pages *pages, unsigned long uptr,
+		     unsigned long npages, struct page **batch)
 {
-	unsigned long uptr = pages->uptr + (index << PAGE_SHIFT);
-	struct mm_struct *mm = pages->payer.mm;
+	struct mm_struct *mm = pages->payer->mm;
 	long ret;
 
 	if (current->mm == mm && pages->writable) {
@@ -279,46 +394,78 @@ static long pin_batch(struct iopt_pages *pages, unsigned long index,
 		return -EFAULT;
 	ret = pin_faulting(pages, uptr, npages, batch);
 	mmput(mm);
-	return pin_errno(ret);
+	return ret;
+}
+
+/*
+ * Pins up to @npages pages from page @index on.  Returns how many, at least
+ * one, or an errno.
+ */
+static long pin_batch(struct iopt_pages *pages, unsigned long index,
+		      unsigned long npages, struct page **batch)
+{
+	long ret;
+
+	if (pages->file)
+		ret = memfd_pin_pages(pages->file,
+				      (pages->start >> PAGE_SHIFT) + index,
+				      npages, batch);
+	else
+		ret = pin_user(pages, pages->start + (index << PAGE_SHIFT),
+			       npages, batch);
+	return ret ? pin_errno(ret) : -EFAULT;
 }
 
 /**
- * struct pinner - the state of pinning one range
- * @pins: what is being built
- * @tail: where the next chunk goes
+ * struct pinner - the state of pinning a part
+ * @pages: what it is a part of
+ * @extents: the new extents
  * @batch: temporary: pages that GUP returned
  * @max_batch: how many fit there
- * @runs: temporary: runs not in a chunk yet; the last one may still grow
+ * @runs: temporary: runs not in an extent yet; the last one may still grow
  * @nr_runs: how many there are
  * @max_runs: how many fit there
+ * @run_pages: pages in @runs
  */
 struct pinner {
-	struct iopt_pins *pins;
-	struct run_chunk **tail;
+	struct iopt_pages *pages;
+	struct list_head *extents;
 	struct page **batch;
 	unsigned long max_batch;
 	u64 *runs;
 	unsigned int nr_runs;
 	unsigned int max_runs;
+	unsigned long run_pages;
 };
 
-/* Moves the temporary runs into a chunk of just their size. */
+static struct iopt_extent *alloc_extent(unsigned int max)
+{
+	struct iopt_extent *extent;
+
+	extent = kmalloc(struct_size(extent, runs, max), GFP_KERNEL_ACCOUNT);
+	if (!extent)
+		return NULL;
+	extent->users = 0;
+	extent->starts = 0;
+	extent->ends = 0;
+	extent->max = max;
+	return extent;
+}
+
+/* Moves the temporary runs into an extent of just their size. */
 static int flush_runs(struct pinner *pinner)
 {
-	struct run_chunk *chunk;
+	struct iopt_extent *extent;
 
-	if (!pinner->nr_runs)
-		return 0;
-	chunk = kmalloc(struct_size(chunk, runs, pinner->nr_runs),
-			GFP_KERNEL_ACCOUNT);
-	if (!chunk)
+	extent = alloc_extent(pinner->nr_runs);
+	if (!extent)
 		return -ENOMEM;
-	chunk->next = NULL;
-	chunk->nr = pinner->nr_runs;
-	memcpy(chunk->runs, pinner->runs, chunk->nr * sizeof(u64));
-	*pinner->tail = chunk;
-	pinner->tail = &chunk->next;
+	extent->npages = pinner->run_pages;
+	extent->nr = pinner->nr_runs;
+	memcpy(extent->runs, pinner->runs, extent->nr * sizeof(u64));
+	list_add_tail(&extent->item, pinner->extents);
 	pinner->nr_runs = 0;
+	pinner->run_pages = 0;
 	return 0;
 }
 
@@ -333,6 +480,7 @@ static int add_run(struct pinner *pinner, unsigned long pfn,
 		if (run_pfn(*last) + run_npages(*last) == pfn &&
 		    run_npages(*last) + npages <= RUN_MAX_PAGES) {
 			*last += npages;
+			pinner->run_pages += npages;
 			return 0;
 		}
 	}
@@ -342,6 +490,7 @@ static int add_run(struct pinner *pinner, unsigned long pfn,
 			return ret;
 	}
 	pinner->runs[pinner->nr_runs++] = run_pack(pfn, npages);
+	pinner->run_pages += npages;
 	return 0;
 }
 
@@ -349,16 +498,15 @@ static int add_run(struct pinner *pinner, unsigned long pfn,
 static int add_batch(struct pinner *pinner, unsigned long npages)
 {
 	unsigned long start = 0, end;
+	struct page *page;
 	int ret;
 
 	while (start < npages) {
-		unsigned long pfn = page_to_pfn(pinner->batch[start]);
-
+		page = pinner->batch[start];
 		for (end = start + 1; end < npages; end++)
-			if (page_to_pfn(pinner->batch[end]) !=
-			    pfn + (end - start))
+			if (pinner->batch[end] != nth_page(page, end - start))
 				break;
-		ret = add_run(pinner, pfn, end - start);
+		ret = add_run(pinner, page_to_pfn(page), end - start);
 		if (ret) {
 			unpin_user_pages(pinner->batch + start, npages - start);
 			return ret;
@@ -368,182 +516,478 @@ static int add_batch(struct pinner *pinner, unsigned long npages)
 	return 0;
 }
 
-static int pin_all(struct pinner *pinner, struct iopt_pages *pages)
+static int pin_all(struct pinner *pinner, unsigned long first,
+		   unsigned long npages)
 {
-	unsigned long done = 0;
 	long got;
 	int ret;
 
-	while (done < pages->npages) {
+	while (npages) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		got = pin_batch(pages, done,
-				min(pages->npages - done, pinner->max_batch),
-				pinner->batch);
-		if (got <= 0)
-			return got ? got : -EFAULT;
+		got = pin_batch(pinner->pages, first,
+				min(npages, pinner->max_batch), pinner->batch);
+		if (got < 0)
+			return got;
 		ret = add_batch(pinner, got);
 		if (ret)
 			return ret;
-		done += got;
+		first += got;
+		npages -= got;
 		cond_resched();
 	}
 	return flush_runs(pinner);
 }
 
-static void unpin_run(struct iopt_pages *pages, u64 run)
+static void unpin_runs(const u64 *runs, unsigned int nr, bool dirty)
 {
-	unpin_user_page_range_dirty_lock(pfn_to_page(run_pfn(run)),
-					 run_npages(run), pages->writable);
-}
-
-/* Unpins, uncharges and frees; @pins has at most what was added to it. */
-static void release_pins(struct iopt_pins *pins)
-{
-	struct iopt_pages *pages = pins->pages;
-	struct run_chunk *chunk, *next;
 	unsigned int i;
 
-	for (chunk = pins->first; chunk; chunk = next) {
-		for (i = 0; i < chunk->nr; i++)
-			unpin_run(pages, chunk->runs[i]);
-		next = chunk->next;
-		kfree(chunk);
-		cond_resched();
-	}
-	iommufd_uncharge(&pages->payer, pins->charged);
-	kfree(pins);
-	iopt_pages_put(pages);
+	for (i = 0; i < nr; i++)
+		unpin_user_page_range_dirty_lock(pfn_to_page(run_pfn(runs[i])),
+						 run_npages(runs[i]), dirty);
 }
 
 static void abort_pinner(struct pinner *pinner)
 {
-	unsigned int i;
+	bool dirty = pinner->pages->writable;
+	struct iopt_extent *extent, *next;
 
-	for (i = 0; i < pinner->nr_runs; i++)
-		unpin_run(pinner->pins->pages, pinner->runs[i]);
-	release_pins(pinner->pins);
+	unpin_runs(pinner->runs, pinner->nr_runs, dirty);
+	list_for_each_entry_safe(extent, next, pinner->extents, item) {
+		unpin_runs(extent->runs, extent->nr, dirty);
+		kfree(extent);
+		cond_resched();
+	}
 }
 
 /* Enough for the small mappings that come in great numbers. */
 #define SMALL_BATCH 16
+#define SMALL_BATCH_SIZE (SMALL_BATCH * sizeof(u64))
 
-static int run_pinner(struct pinner *pinner, struct iopt_pages *pages)
+static int run_pinner(struct pinner *pinner, unsigned long first,
+		      unsigned long npages)
 {
-	struct page *small_batch[SMALL_BATCH];
-	u64 small_runs[SMALL_BATCH];
-	void *batch = NULL;
-	u64 *runs = NULL;
+	size_t size = min_t(size_t, PAGE_SIZE, temp_memory_limit());
+	void *batch, *runs;
 	int ret = -ENOMEM;
 
-	if (pages->npages <= SMALL_BATCH) {
-		pinner->batch = small_batch;
-		pinner->runs = small_runs;
-		pinner->max_batch = SMALL_BATCH;
-		pinner->max_runs = SMALL_BATCH;
-	} else {
-		batch = kmalloc(PAGE_SIZE, GFP_KERNEL_ACCOUNT);
-		runs = kmalloc_array(CHUNK_MAX_RUNS, sizeof(u64),
-				     GFP_KERNEL_ACCOUNT);
-		if (!batch || !runs)
-			goto out_abort;
+	batch = kmalloc(size, GFP_KERNEL_ACCOUNT);
+	runs = kmalloc(size, GFP_KERNEL_ACCOUNT);
+	if (batch && runs) {
 		pinner->batch = batch;
-		pinner->max_batch = PAGE_SIZE / sizeof(struct page *);
+		pinner->max_batch = size / sizeof(struct page *);
 		pinner->runs = runs;
-		pinner->max_runs = CHUNK_MAX_RUNS;
+		pinner->max_runs = min(size / sizeof(u64), EXTENT_MAX_RUNS);
+		ret = pin_all(pinner, first, npages);
+		if (ret)
+			abort_pinner(pinner);
 	}
-
-	ret = pin_all(pinner, pages);
-out_abort:
-	if (ret)
-		abort_pinner(pinner);
 	kfree(runs);
 	kfree(batch);
 	return ret;
 }
 
-static struct iopt_pins *pin_pages(struct iopt_pages *pages)
+static int run_small_pinner(struct pinner *pinner, unsigned long first,
+			    unsigned long npages)
 {
-	struct pinner pinner = {};
-	struct iopt_pins *pins;
+	struct page *batch[SMALL_BATCH];
+	u64 runs[SMALL_BATCH];
 	int ret;
 
-	pins = kzalloc(sizeof(*pins), GFP_KERNEL_ACCOUNT);
-	if (!pins)
-		return ERR_PTR(-ENOMEM);
-	ret = iommufd_charge(&pages->payer, pages->npages);
-	if (ret) {
-		kfree(pins);
-		return ERR_PTR(ret);
-	}
-	pins->charged = pages->npages;
-	pins->pages = iopt_pages_get(pages);
-	pinner.pins = pins;
-	pinner.tail = &pins->first;
-	ret = run_pinner(&pinner, pages);
-	return ret ? ERR_PTR(ret) : pins;
+	pinner->batch = batch;
+	pinner->runs = runs;
+	pinner->max_batch = SMALL_BATCH;
+	pinner->max_runs = SMALL_BATCH;
+	ret = pin_all(pinner, first, npages);
+	if (ret)
+		abort_pinner(pinner);
+	return ret;
 }
 
-static bool join_pin_users(struct iopt_pages *pages)
+/* Fills @extents with a part, newly pinned. */
+static int charge_and_pin(struct iopt_pages *pages, struct iommufd_payer *payer,
+			  unsigned long first, unsigned long npages,
+			  struct list_head *extents)
 {
-	bool pinned;
+	struct pinner pinner = { .pages = pages, .extents = extents };
+	int ret;
 
-	spin_lock(&pages->lock);
-	pinned = pages->pin_users;
-	if (pinned)
-		pages->pin_users++;
-	spin_unlock(&pages->lock);
-	return pinned;
+	ret = iommufd_charge(payer, npages);
+	if (ret)
+		return ret;
+	if (npages <= SMALL_BATCH && temp_memory_limit() >= SMALL_BATCH_SIZE)
+		ret = run_small_pinner(&pinner, first, npages);
+	else
+		ret = run_pinner(&pinner, first, npages);
+	if (ret)
+		iommufd_uncharge(payer, npages);
+	return ret;
 }
 
-/**
- * iopt_pages_pin() - have the whole range pinned
- * @pages: the range; to be given back with iopt_pages_unpin()
- *
- * Context: process context; no locks held: faults user memory in.
- * Return: 0; -EFAULT when some of the range cannot be pinned, or its process
- * has ended; -ENOMEM for want of memory or above RLIMIT_MEMLOCK; -EINTR on a
- * fatal signal.
+/* ---- extents ---- */
+
+static unsigned long extent_end(struct iopt_extent *extent)
+{
+	return extent->first + extent->npages;
+}
+
+static struct iopt_extent *to_extent(struct rb_node *node)
+{
+	return rb_entry_safe(node, struct iopt_extent, node);
+}
+
+static struct iopt_extent *next_extent(struct iopt_extent *extent)
+{
+	return to_extent(rb_next(&extent->node));
+}
+
+/* The extent with page @index, or the first one behind it. */
+static struct iopt_extent *extent_from(struct iopt_pages *pages,
+				       unsigned long index)
+{
+	struct rb_node *node = pages->extents.rb_node;
+	struct iopt_extent *extent, *found = NULL;
+
+	lockdep_assert_held(&pages->lock);
+
+	while (node) {
+		extent = to_extent(node);
+		if (extent_end(extent) > index) {
+			found = extent;
+			node = node->rb_left;
+		} else {
+			node = node->rb_right;
+		}
+	}
+	return found;
+}
+
+static void insert_extent(struct iopt_pages *pages, struct iopt_extent *extent)
+{
+	struct rb_node **link = &pages->extents.rb_node, *parent = NULL;
+
+	lockdep_assert_held(&pages->lock);
+
+	while (*link) {
+		parent = *link;
+		if (extent->first < to_extent(parent)->first)
+			link = &parent->rb_left;
+		else
+			link = &parent->rb_right;
+	}
+	rb_link_node(&extent->node, parent, link);
+	rb_insert_color(&extent->node, &pages->extents);
+}
+
+static void insert_extents(struct iopt_pages *pages, unsigned long first,
+			   struct list_head *extents)
+{
+	struct iopt_extent *extent, *next;
+
+	list_for_each_entry_safe(extent, next, extents, item) {
+		extent->first = first;
+		first += extent->npages;
+		pages->npinned += extent->npages;
+		insert_extent(pages, extent);
+	}
+}
+
+/* To be unpinned by iopt_pins_drop(); in no tree any more. */
+static void add_to_drop(struct iopt_pages *pages, struct iopt_extent *extent,
+			struct iommufd_payer *payer, struct list_head *drop)
+{
+	extent->payer = iommufd_payer_get(payer);
+	extent->dirty = pages->writable;
+	list_add_tail(&extent->item, drop);
+}
+
+/* Splits an extent before page @index: users, who need both, are in both. */
+static int split_extent(struct iopt_pages *pages, struct iopt_extent *extent,
+			unsigned long index)
+{
+	unsigned long left = index - extent->first, npages;
+	struct iopt_extent *tail;
+	unsigned int i = 0;
+
+	while (left >= run_npages(extent->runs[i]))
+		left -= run_npages(extent->runs[i++]);
+
+	tail = alloc_extent(extent->nr - i);
+	if (!tail)
+		return -ENOMEM;
+	tail->nr = extent->nr - i;
+	memcpy(tail->runs, &extent->runs[i], tail->nr * sizeof(u64));
+	extent->nr = i;
+	if (left) {
+		npages = run_npages(tail->runs[0]) - left;
+		tail->runs[0] = run_pack(run_pfn(tail->runs[0]) + left,
+					 npages) | RUN_CONTINUED;
+		extent->runs[extent->nr++] -= npages;
+	}
+	tail->first = index;
+	tail->npages = extent_end(extent) - index;
+	tail->users = extent->users;
+	tail->ends = extent->ends;
+	extent->ends = 0;
+	extent->npages -= tail->npages;
+	insert_extent(pages, tail);
+	return 0;
+}
+
+/*
+ * Undoes a split before page @index.  Calls that are still pinning have marked
+ * where they began but not where they will end: they are in the one on the left
+ * and not yet in the other, which its number of users shows.
  */
-int iopt_pages_pin(struct iopt_pages *pages)
+static void merge_extents(struct iopt_pages *pages, unsigned long index)
 {
-	struct iopt_pins *pins;
-	int ret = 0;
+	struct iopt_extent *right = extent_from(pages, index), *left;
+	unsigned int skip = 0;
+	u64 *last;
 
-	if (mutex_lock_killable(&pages->pin_lock))
-		return -EINTR;
-	if (join_pin_users(pages))
-		goto out_unlock;
+	if (!right || right->first != index)
+		return;
+	left = to_extent(rb_prev(&right->node));
+	if (!left || extent_end(left) != index || left->ends || right->starts ||
+	    left->users != right->users)
+		return;
+	/* What is before may be another run by now, of pages pinned later. */
+	last = &left->runs[left->nr - 1];
+	if (run_continued(right->runs[0]) &&
+	    run_pfn(*last) + run_npages(*last) == run_pfn(right->runs[0]))
+		skip = 1;
+	if (left->nr + right->nr - skip > left->max)
+		return;
 
-	pins = pin_pages(pages);
-	if (IS_ERR(pins)) {
-		ret = PTR_ERR(pins);
-		goto out_unlock;
+	if (skip)
+		*last += run_npages(right->runs[0]);
+	memcpy(&left->runs[left->nr], &right->runs[skip],
+	       (right->nr - skip) * sizeof(u64));
+	left->nr += right->nr - skip;
+	left->npages += right->npages;
+	left->ends = right->ends;
+	rb_erase(&right->node, &pages->extents);
+	kfree(right);
+}
+
+/* ---- pinning a part ---- */
+
+/* Is page @first being pinned by another call?  Else shortens the part. */
+static bool is_claimed(struct iopt_pages *pages, unsigned long first,
+		       unsigned long *end)
+{
+	struct claim *claim;
+
+	list_for_each_entry(claim, &pages->claims, item) {
+		if (claim->first <= first && first < claim->end)
+			return true;
+		if (claim->first > first)
+			*end = min(*end, claim->first);
 	}
-	spin_lock(&pages->lock);
-	pages->pins = pins;
-	pages->pin_users = 1;
-	spin_unlock(&pages->lock);
-out_unlock:
-	mutex_unlock(&pages->pin_lock);
+	return false;
+}
+
+static int wait_for_claim(struct iopt_pages *pages)
+{
+	unsigned int ended = pages->claims_ended;
+	int ret;
+
+	pages->claim_waiters++;
+	mutex_unlock(&pages->lock);
+	ret = wait_var_event_killable(&pages->claims_ended,
+				      READ_ONCE(pages->claims_ended) != ended);
+	mutex_lock(&pages->lock);
+	pages->claim_waiters--;
+	return ret ? -EINTR : 0;
+}
+
+static void end_claim(struct iopt_pages *pages, struct claim *claim)
+{
+	list_del(&claim->item);
+	WRITE_ONCE(pages->claims_ended, pages->claims_ended + 1);
+	if (pages->claim_waiters) {
+		smp_mb(); /* pairs with the one of prepare_to_wait_event() */
+		wake_up_var(&pages->claims_ended);
+	}
+}
+
+/*
+ * Makes progress with a part that is not pinned: pins what no other call is
+ * pinning, or waits for that.  Drops the lock meanwhile.  New extents have no
+ * users yet.
+ */
+static int fill_gap(struct iopt_pages *pages, unsigned long first,
+		    unsigned long end, struct list_head *drop)
+{
+	struct iopt_extent *extent, *next;
+	struct iommufd_payer *payer;
+	struct claim claim;
+	LIST_HEAD(extents);
+	int ret;
+
+	if (is_claimed(pages, first, &end))
+		return wait_for_claim(pages);
+	claim.first = first;
+	claim.end = end;
+	list_add(&claim.item, &pages->claims);
+	payer = iommufd_payer_get(pages->payer);
+	mutex_unlock(&pages->lock);
+
+	ret = charge_and_pin(pages, payer, first, end - first, &extents);
+
+	mutex_lock(&pages->lock);
+	end_claim(pages, &claim);
+	if (ret)
+		goto out_put;
+	if (payer == pages->payer) {
+		insert_extents(pages, first, &extents);
+	} else {
+		/* Another process was made to pay meanwhile: once again. */
+		list_for_each_entry_safe(extent, next, &extents, item)
+			add_to_drop(pages, extent, payer, drop);
+	}
+out_put:
+	iommufd_payer_put(payer);
 	return ret;
 }
 
 /**
- * iopt_pages_unpin() - end a use of the pinned range
+ * struct part - a part of the pages that a call is about to use
+ * @first: index of the first page
+ * @end: index behind the last page
+ * @at: index behind what the call is a user of already
+ */
+struct part {
+	unsigned long first;
+	unsigned long end;
+	unsigned long at;
+};
+
+/* Becomes a user of an extent with page @at, as far as it is in the part. */
+static int join_extent(struct iopt_pages *pages, struct iopt_extent *extent,
+		       struct part *part)
+{
+	int ret;
+
+	/* Then the tail is found next. */
+	if (extent->first < part->at)
+		return split_extent(pages, extent, part->at);
+	if (extent_end(extent) > part->end) {
+		ret = split_extent(pages, extent, part->end);
+		if (ret)
+			return ret;
+	}
+	extent->users++;
+	if (extent->first == part->first)
+		extent->starts++;
+	if (extent_end(extent) == part->end)
+		extent->ends++;
+	part->at = extent_end(extent);
+	return 0;
+}
+
+/* Ends the use of a part, whose end is not marked (any more). */
+static void leave_extents(struct iopt_pages *pages, unsigned long first,
+			  unsigned long end, struct list_head *drop)
+{
+	struct iopt_extent *extent = extent_from(pages, first), *next;
+
+	extent->starts--;
+	for (; extent && extent->first < end; extent = next) {
+		next = next_extent(extent);
+		if (--extent->users)
+			continue;
+		pages->npinned -= extent->npages;
+		rb_erase(&extent->node, &pages->extents);
+		add_to_drop(pages, extent, pages->payer, drop);
+	}
+	merge_extents(pages, first);
+	merge_extents(pages, end);
+}
+
+/**
+ * iopt_pages_pin() - have a part pinned
  * @pages: the range
+ * @first: index of the part's first page
+ * @npages: number of its pages, not 0; to be given back as one with
+ *	iopt_pages_unpin()
+ *
+ * What is pinned already is not looked up again.
+ *
+ * Context: process context; no locks held: faults memory in.
+ * Return: 0; -EFAULT when some of the part cannot be pinned, or its process
+ * has ended; -ENOMEM for want of memory or above RLIMIT_MEMLOCK; -EINTR on a
+ * fatal signal.
+ */
+int iopt_pages_pin(struct iopt_pages *pages, unsigned long first,
+		   unsigned long npages)
+{
+	struct part part = { first, first + npages, first };
+	struct iopt_extent *extent;
+	unsigned long end;
+	LIST_HEAD(drop);
+	int ret = 0;
+
+	mutex_lock(&pages->lock);
+	while (!ret && part.at < part.end) {
+		extent = extent_from(pages, part.at);
+		if (extent && extent->first <= part.at) {
+			ret = join_extent(pages, extent, &part);
+		} else {
+			end = extent ? min(extent->first, part.end) : part.end;
+			ret = fill_gap(pages, part.at, end, &drop);
+		}
+	}
+	if (ret && part.at > first)
+		leave_extents(pages, first, part.at, &drop);
+	mutex_unlock(&pages->lock);
+	iopt_pins_drop(&drop);
+	return ret;
+}
+
+/**
+ * iopt_pages_unpin() - end a use of a pinned part
+ * @pages: the range
+ * @first: as it was pinned
+ * @npages: as it was pinned
  * @drop: gets what is pinned for no one now, for iopt_pins_drop()
  *
  * Context: process context; any locks.
  */
-void iopt_pages_unpin(struct iopt_pages *pages, struct list_head *drop)
+void iopt_pages_unpin(struct iopt_pages *pages, unsigned long first,
+		      unsigned long npages, struct list_head *drop)
 {
-	spin_lock(&pages->lock);
-	if (!--pages->pin_users) {
-		list_add_tail(&pages->pins->item, drop);
-		pages->pins = NULL;
+	mutex_lock(&pages->lock);
+	extent_from(pages, first + npages - 1)->ends--;
+	leave_extents(pages, first, first + npages, drop);
+	mutex_unlock(&pages->lock);
+}
+
+/**
+ * iopt_pages_cut_pin() - make two of a pinned part
+ * @pages: the range
+ * @index: first page of the second one; inside of a part that the caller is a
+ *	user of, and from now on unpins as two
+ *
+ * Context: process context; any locks.
+ * Return: 0 or -ENOMEM.
+ */
+int iopt_pages_cut_pin(struct iopt_pages *pages, unsigned long index)
+{
+	struct iopt_extent *extent;
+	int ret = 0;
+
+	mutex_lock(&pages->lock);
+	extent = extent_from(pages, index);
+	if (extent->first < index)
+		ret = split_extent(pages, extent, index);
+	if (!ret) {
+		extent_from(pages, index - 1)->ends++;
+		extent_from(pages, index)->starts++;
 	}
-	spin_unlock(&pages->lock);
+	mutex_unlock(&pages->lock);
+	return ret;
 }
 
 /**
@@ -554,66 +998,204 @@ void iopt_pages_unpin(struct iopt_pages *pages, struct list_head *drop)
  */
 void iopt_pins_drop(struct list_head *drop)
 {
-	struct iopt_pins *pins, *next;
+	struct iopt_extent *extent, *next;
 
-	list_for_each_entry_safe(pins, next, drop, item)
-		release_pins(pins);
+	list_for_each_entry_safe(extent, next, drop, item) {
+		unpin_runs(extent->runs, extent->nr, extent->dirty);
+		iommufd_uncharge(extent->payer, extent->npages);
+		iommufd_payer_put(extent->payer);
+		kfree(extent);
+		cond_resched();
+	}
 }
 
-/* Makes the run at @index of @chunk, less its first @skip bytes, current. */
+/**
+ * iopt_pages_set_payer() - let another process pay
+ * @pages: a range of a file
+ * @payer: who pays from now on
+ * @npinned: set to the number of pages that the caller is to charge to @payer,
+ *	and to uncharge from the one before
+ *
+ * Context: process context.
+ * Return: who paid before, a reference; NULL when that is @payer.
+ */
+struct iommufd_payer *iopt_pages_set_payer(struct iopt_pages *pages,
+					   struct iommufd_payer *payer,
+					   unsigned long *npinned)
+{
+	struct iommufd_payer *old;
+
+	mutex_lock(&pages->lock);
+	old = pages->payer;
+	if (old == payer)
+		old = NULL;
+	else
+		pages->payer = iommufd_payer_get(payer);
+	*npinned = pages->npinned;
+	mutex_unlock(&pages->lock);
+	return old;
+}
+
+/* ---- walking ---- */
+
+/* Makes the current run one of the extent, less its first @skip bytes. */
 static void run_iter_load(struct iopt_run_iter *iter, unsigned long skip)
 {
-	u64 run = iter->chunk->runs[iter->index];
+	u64 run = iter->extent->runs[iter->index];
 
 	iter->phys = PFN_PHYS(run_pfn(run)) + skip;
 	iter->length = min((run_npages(run) << PAGE_SHIFT) - skip, iter->left);
+	iter->continued = run_continued(run);
 	iter->left -= iter->length;
 }
 
-static void run_iter_advance(struct iopt_run_iter *iter)
+static void run_iter_seek(struct iopt_run_iter *iter, unsigned long index,
+			  unsigned long skip)
 {
-	if (++iter->index == iter->chunk->nr) {
-		iter->chunk = iter->chunk->next;
-		iter->index = 0;
-	}
+	struct iopt_extent *extent = extent_from(iter->pages, index);
+	unsigned long left = index - extent->first;
+	unsigned int i = 0;
+
+	while (left >= run_npages(extent->runs[i]))
+		left -= run_npages(extent->runs[i++]);
+	iter->extent = extent;
+	iter->index = i;
+	run_iter_load(iter, (left << PAGE_SHIFT) + skip);
 }
 
 /**
  * iopt_run_iter_init() - begin to walk the runs of a part of a pinned range
  * @iter: set to the first run
- * @pages: the range; stays pinned during the walk
+ * @pages: the range; the part stays pinned during the walk
  * @offset: of the first byte, from the range's first page
  * @length: number of bytes, not 0
+ *
+ * Context: process context; from here to iopt_run_iter_done() the lock of
+ * @pages is held, but given up in between.
  */
 void iopt_run_iter_init(struct iopt_run_iter *iter, struct iopt_pages *pages,
 			unsigned long offset, unsigned long length)
 {
-	unsigned long bytes;
-
-	iter->chunk = pages->pins->first;
-	iter->index = 0;
+	mutex_lock(&pages->lock);
+	iter->pages = pages;
 	iter->left = length;
-	for (;;) {
-		bytes = run_npages(iter->chunk->runs[iter->index])
-			<< PAGE_SHIFT;
-		if (offset < bytes)
-			break;
-		offset -= bytes;
-		run_iter_advance(iter);
-	}
-	run_iter_load(iter, offset);
+	run_iter_seek(iter, offset >> PAGE_SHIFT, offset_in_page(offset));
+}
+
+/* Others may split and merge extents in between, but not move the pages. */
+static void run_iter_next_extent(struct iopt_run_iter *iter)
+{
+	unsigned long index = extent_end(iter->extent);
+
+	mutex_unlock(&iter->pages->lock);
+	cond_resched();
+	mutex_lock(&iter->pages->lock);
+	run_iter_seek(iter, index, 0);
 }
 
 /**
  * iopt_run_iter_next() - go on to the next run
  * @iter: its length is 0 when there is none
+ *
+ * Context: process context.
  */
 void iopt_run_iter_next(struct iopt_run_iter *iter)
 {
 	if (!iter->left) {
 		iter->length = 0;
-		return;
+	} else if (++iter->index < iter->extent->nr) {
+		run_iter_load(iter, 0);
+	} else {
+		run_iter_next_extent(iter);
 	}
-	run_iter_advance(iter);
-	run_iter_load(iter, 0);
+}
+
+/**
+ * iopt_run_iter_done() - end a walk
+ * @iter: at any run
+ */
+void iopt_run_iter_done(struct iopt_run_iter *iter)
+{
+	mutex_unlock(&iter->pages->lock);
+}
+
+/* ---- reading and writing ---- */
+
+static void copy_page_part(struct page *page, unsigned long offset, void *data,
+			   unsigned long length, bool write)
+{
+	if (write)
+		memcpy_to_page(page, offset, data, length);
+	else
+		memcpy_from_page(data, page, offset, length);
+}
+
+/* The page that devices see there, if any do. */
+static bool rw_pinned(struct iopt_pages *pages, unsigned long offset,
+		      void *data, unsigned long length, bool write)
+{
+	unsigned long index = offset >> PAGE_SHIFT;
+	struct iopt_extent *extent;
+	struct iopt_run_iter iter;
+	bool pinned;
+
+	mutex_lock(&pages->lock);
+	extent = extent_from(pages, index);
+	pinned = extent && extent->first <= index;
+	if (pinned) {
+		iter.pages = pages;
+		iter.left = length;
+		run_iter_seek(&iter, index, offset_in_page(offset));
+		copy_page_part(pfn_to_page(PHYS_PFN(iter.phys)),
+			       offset_in_page(offset), data, length, write);
+	}
+	mutex_unlock(&pages->lock);
+	return pinned;
+}
+
+static int rw_unpinned(struct iopt_pages *pages, unsigned long offset,
+		       void *data, unsigned long length, bool write)
+{
+	struct page *page;
+	long ret;
+
+	ret = pin_batch(pages, offset >> PAGE_SHIFT, 1, &page);
+	if (ret < 0)
+		return ret;
+	copy_page_part(page, offset_in_page(offset), data, length, write);
+	unpin_user_pages_dirty_lock(&page, 1, write);
+	return 0;
+}
+
+/**
+ * iopt_pages_rw() - read or write the memory of a range
+ * @pages: the range
+ * @offset: of the first byte, from the range's first page
+ * @data: kernel memory to copy to, or from
+ * @length: number of bytes
+ * @write: copy from @data; the range is writable
+ *
+ * Not charged to anyone.
+ *
+ * Context: process context; no locks held: faults memory in.
+ * Return: 0, or an errno of iopt_pages_pin(), when some may have been copied.
+ */
+int iopt_pages_rw(struct iopt_pages *pages, unsigned long offset, void *data,
+		  unsigned long length, bool write)
+{
+	unsigned long step;
+	int ret;
+
+	for (; length; length -= step) {
+		step = min(length, PAGE_SIZE - offset_in_page(offset));
+		if (!rw_pinned(pages, offset, data, step, write)) {
+			ret = rw_unpinned(pages, offset, data, step, write);
+			if (ret)
+				return ret;
+		}
+		data += step;
+		offset += step;
+		cond_resched();
+	}
+	return 0;
 }

@@ -17,13 +17,25 @@
 #include "pages.h"
 #include "test_mm.h"
 
+static struct iommufd_payers payers;
+
+static int pages_test_init(struct kunit *test)
+{
+	iommufd_payers_init(&payers);
+	return test_mm_init(test);
+}
+
+static void pages_test_exit(struct kunit *test)
+{
+	iommufd_payers_release(&payers);
+}
+
 static struct iopt_pages *alloc_pages_of(struct kunit *test, unsigned long uptr,
 					 unsigned long length, bool writable)
 {
 	struct iopt_pages *pages;
 
-	pages = iopt_pages_alloc_user(uptr, length, writable,
-				      IOMMUFD_ACCOUNT_USER);
+	pages = iopt_pages_alloc_user(uptr, length, writable, &payers);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(pages));
 	return pages;
 }
@@ -32,25 +44,30 @@ static void unpin_now(struct iopt_pages *pages)
 {
 	LIST_HEAD(drop);
 
-	iopt_pages_unpin(pages, &drop);
+	iopt_pages_unpin(pages, 0, pages->npages, &drop);
 	iopt_pins_drop(&drop);
+}
+
+static int pin_whole(struct iopt_pages *pages)
+{
+	return iopt_pages_pin(pages, 0, pages->npages);
 }
 
 static void range_is_checked(struct kunit *test)
 {
 	struct iopt_pages *pages;
 
-	pages = iopt_pages_alloc_user(PAGE_SIZE, 0, true, IOMMUFD_ACCOUNT_USER);
+	pages = iopt_pages_alloc_user(PAGE_SIZE, 0, true, &payers);
 	KUNIT_EXPECT_PTR_EQ(test, pages, ERR_PTR(-EINVAL));
 	pages = iopt_pages_alloc_user(0, SIZE_MAX - PAGE_SIZE + 1, true,
-				      IOMMUFD_ACCOUNT_USER);
+				      &payers);
 	KUNIT_EXPECT_PTR_EQ(test, pages, ERR_PTR(-EINVAL));
 	pages = iopt_pages_alloc_user(ULONG_MAX - 10, 100, true,
-				      IOMMUFD_ACCOUNT_USER);
+				      &payers);
 	KUNIT_EXPECT_PTR_EQ(test, pages, ERR_PTR(-EOVERFLOW));
 	/* Does not wrap, but its last page's end would. */
 	pages = iopt_pages_alloc_user(ULONG_MAX - 10, 5, true,
-				      IOMMUFD_ACCOUNT_USER);
+				      &payers);
 	KUNIT_EXPECT_PTR_EQ(test, pages, ERR_PTR(-EOVERFLOW));
 }
 
@@ -59,12 +76,12 @@ static void range_grows_to_whole_pages(struct kunit *test)
 	struct iopt_pages *pages;
 
 	pages = alloc_pages_of(test, 5 * PAGE_SIZE - 1, 2, true);
-	KUNIT_EXPECT_EQ(test, pages->uptr, 4 * PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, pages->start, 4 * PAGE_SIZE);
 	KUNIT_EXPECT_EQ(test, pages->npages, 2);
 	iopt_pages_put(pages);
 
 	pages = alloc_pages_of(test, 5 * PAGE_SIZE, PAGE_SIZE, true);
-	KUNIT_EXPECT_EQ(test, pages->uptr, 5 * PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, pages->start, 5 * PAGE_SIZE);
 	KUNIT_EXPECT_EQ(test, pages->npages, 1);
 	iopt_pages_put(pages);
 }
@@ -79,18 +96,18 @@ static void pinned_once_for_all_users(struct kunit *test)
 	pages = alloc_pages_of(test, uptr, 4 * PAGE_SIZE, true);
 	KUNIT_EXPECT_EQ(test, test_mm_pinned(), 0);
 
-	KUNIT_ASSERT_EQ(test, iopt_pages_pin(pages), 0);
+	KUNIT_ASSERT_EQ(test, pin_whole(pages), 0);
 	KUNIT_EXPECT_EQ(test, test_mm_pinned(), 4);
-	KUNIT_ASSERT_EQ(test, iopt_pages_pin(pages), 0);
+	KUNIT_ASSERT_EQ(test, pin_whole(pages), 0);
 	KUNIT_EXPECT_EQ(test, test_mm_pinned(), 4);
 	phys = test_mm_phys(test, uptr);
 
-	iopt_pages_unpin(pages, &drop);
+	iopt_pages_unpin(pages, 0, 4, &drop);
 	KUNIT_EXPECT_TRUE(test, list_empty(&drop));
 	KUNIT_EXPECT_TRUE(test, test_mm_phys_pinned(phys));
 
 	/* The last user only takes them out; the drop lets them go. */
-	iopt_pages_unpin(pages, &drop);
+	iopt_pages_unpin(pages, 0, 4, &drop);
 	KUNIT_EXPECT_FALSE(test, list_empty(&drop));
 	KUNIT_EXPECT_TRUE(test, test_mm_phys_pinned(phys));
 	KUNIT_EXPECT_EQ(test, test_mm_pinned(), 4);
@@ -99,7 +116,7 @@ static void pinned_once_for_all_users(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, test_mm_pinned(), 0);
 
 	/* And again. */
-	KUNIT_EXPECT_EQ(test, iopt_pages_pin(pages), 0);
+	KUNIT_EXPECT_EQ(test, pin_whole(pages), 0);
 	unpin_now(pages);
 	iopt_pages_put(pages);
 }
@@ -112,8 +129,8 @@ static void second_range_of_the_same_memory_counts_again(struct kunit *test)
 
 	a = alloc_pages_of(test, uptr, 2 * PAGE_SIZE, true);
 	b = alloc_pages_of(test, uptr, PAGE_SIZE, true);
-	KUNIT_ASSERT_EQ(test, iopt_pages_pin(a), 0);
-	KUNIT_ASSERT_EQ(test, iopt_pages_pin(b), 0);
+	KUNIT_ASSERT_EQ(test, pin_whole(a), 0);
+	KUNIT_ASSERT_EQ(test, pin_whole(b), 0);
 	KUNIT_EXPECT_EQ(test, test_mm_pinned(), 3);
 
 	phys = test_mm_phys(test, uptr);
@@ -129,7 +146,7 @@ static void second_range_of_the_same_memory_counts_again(struct kunit *test)
 static void expect_runs(struct kunit *test, struct iopt_pages *pages,
 			unsigned long offset, unsigned long length)
 {
-	unsigned long uptr = pages->uptr + offset;
+	unsigned long uptr = pages->start + offset;
 	unsigned long wrong = 0, walked = 0, pos;
 	struct iopt_run_iter iter;
 
@@ -144,6 +161,7 @@ static void expect_runs(struct kunit *test, struct iopt_pages *pages,
 		}
 		walked += iter.length;
 	}
+	iopt_run_iter_done(&iter);
 	KUNIT_EXPECT_EQ(test, walked, length);
 	KUNIT_EXPECT_EQ(test, wrong, 0);
 }
@@ -158,7 +176,7 @@ static void runs_are_the_memory(struct kunit *test)
 
 	test_mm_scatter(test, uptr, npages);
 	pages = alloc_pages_of(test, uptr, npages * PAGE_SIZE, true);
-	KUNIT_ASSERT_EQ(test, iopt_pages_pin(pages), 0);
+	KUNIT_ASSERT_EQ(test, pin_whole(pages), 0);
 	KUNIT_EXPECT_EQ(test, test_mm_pinned(), npages);
 
 	expect_runs(test, pages, 0, npages * PAGE_SIZE);
@@ -185,7 +203,7 @@ static void nothing_stays_pinned_of_a_range_with_a_hole(struct kunit *test)
 	vm_munmap(uptr + 33 * PAGE_SIZE, PAGE_SIZE);
 
 	pages = alloc_pages_of(test, uptr, npages * PAGE_SIZE, true);
-	KUNIT_EXPECT_EQ(test, iopt_pages_pin(pages), -EFAULT);
+	KUNIT_EXPECT_EQ(test, pin_whole(pages), -EFAULT);
 	KUNIT_EXPECT_EQ(test, test_mm_pinned(), 0);
 	KUNIT_EXPECT_FALSE(test, test_mm_phys_pinned(phys));
 	iopt_pages_put(pages);
@@ -204,13 +222,13 @@ static void range_may_span_vmas(struct kunit *test)
 				      MAP_FIXED, 0), uptr + 8 * PAGE_SIZE);
 
 	pages = alloc_pages_of(test, uptr, 40 * PAGE_SIZE, false);
-	KUNIT_ASSERT_EQ(test, iopt_pages_pin(pages), 0);
+	KUNIT_ASSERT_EQ(test, pin_whole(pages), 0);
 	expect_runs(test, pages, 0, 40 * PAGE_SIZE);
 	unpin_now(pages);
 	iopt_pages_put(pages);
 
 	pages = alloc_pages_of(test, uptr, 40 * PAGE_SIZE, true);
-	KUNIT_EXPECT_EQ(test, iopt_pages_pin(pages), -EFAULT);
+	KUNIT_EXPECT_EQ(test, pin_whole(pages), -EFAULT);
 	KUNIT_EXPECT_EQ(test, test_mm_pinned(), 0);
 	iopt_pages_put(pages);
 }
@@ -221,11 +239,11 @@ static void read_only_memory_cannot_be_pinned_for_writing(struct kunit *test)
 	struct iopt_pages *pages;
 
 	pages = alloc_pages_of(test, uptr, PAGE_SIZE, true);
-	KUNIT_EXPECT_EQ(test, iopt_pages_pin(pages), -EFAULT);
+	KUNIT_EXPECT_EQ(test, pin_whole(pages), -EFAULT);
 	iopt_pages_put(pages);
 
 	pages = alloc_pages_of(test, uptr, PAGE_SIZE, false);
-	KUNIT_EXPECT_EQ(test, iopt_pages_pin(pages), 0);
+	KUNIT_EXPECT_EQ(test, pin_whole(pages), 0);
 	unpin_now(pages);
 	iopt_pages_put(pages);
 }
@@ -242,13 +260,14 @@ static void expect_cow_broken(struct kunit *test, unsigned long uptr)
 	KUNIT_EXPECT_EQ(test, c, 0);
 	before = test_mm_phys(test, uptr);
 	pages = alloc_pages_of(test, uptr, PAGE_SIZE, false);
-	KUNIT_ASSERT_EQ(test, iopt_pages_pin(pages), 0);
+	KUNIT_ASSERT_EQ(test, pin_whole(pages), 0);
 	test_mm_touch(test, uptr);
 	/* It was a page that the process shared with others. */
 	KUNIT_EXPECT_NE(test, test_mm_phys(test, uptr), before);
 
 	iopt_run_iter_init(&iter, pages, 0, PAGE_SIZE);
 	KUNIT_EXPECT_EQ(test, iter.phys, test_mm_phys(test, uptr));
+	iopt_run_iter_done(&iter);
 	unpin_now(pages);
 	iopt_pages_put(pages);
 }
@@ -277,8 +296,8 @@ static void process_that_ended_cannot_be_pinned(struct kunit *test)
 
 	pages = alloc_pages_of(test, uptr, PAGE_SIZE, true);
 	test_mm_exit();
-	KUNIT_EXPECT_EQ(test, iopt_pages_pin(pages), -EFAULT);
-	KUNIT_EXPECT_EQ(test, atomic64_read(&pages->payer.mm->pinned_vm), 0);
+	KUNIT_EXPECT_EQ(test, pin_whole(pages), -EFAULT);
+	KUNIT_EXPECT_EQ(test, atomic64_read(&pages->payer->mm->pinned_vm), 0);
 	iopt_pages_put(pages);
 }
 
@@ -289,15 +308,15 @@ static void pinned_memory_outlives_its_process(struct kunit *test)
 	phys_addr_t phys;
 
 	pages = alloc_pages_of(test, uptr, PAGE_SIZE, true);
-	KUNIT_ASSERT_EQ(test, iopt_pages_pin(pages), 0);
+	KUNIT_ASSERT_EQ(test, pin_whole(pages), 0);
 	phys = test_mm_phys(test, uptr);
 	test_mm_exit();
 	KUNIT_EXPECT_TRUE(test, test_mm_phys_pinned(phys));
-	KUNIT_EXPECT_EQ(test, atomic64_read(&pages->payer.mm->pinned_vm), 1);
+	KUNIT_EXPECT_EQ(test, atomic64_read(&pages->payer->mm->pinned_vm), 1);
 
 	unpin_now(pages);
 	KUNIT_EXPECT_FALSE(test, test_mm_phys_pinned(phys));
-	KUNIT_EXPECT_EQ(test, atomic64_read(&pages->payer.mm->pinned_vm), 0);
+	KUNIT_EXPECT_EQ(test, atomic64_read(&pages->payer->mm->pinned_vm), 0);
 	iopt_pages_put(pages);
 }
 
@@ -318,7 +337,8 @@ static struct kunit_case pages_cases[] = {
 
 static struct kunit_suite pages_suite = {
 	.name = "iopt_pages",
-	.init = test_mm_init,
+	.init = pages_test_init,
+	.exit = pages_test_exit,
 	.test_cases = pages_cases,
 };
 
@@ -348,7 +368,7 @@ static int account_test_init(struct kunit *test)
 
 	if (!t)
 		return -ENOMEM;
-	ret = test_mm_init(test);
+	ret = pages_test_init(test);
 	if (ret)
 		return ret;
 	t->cred = prepare_creds();
@@ -378,6 +398,7 @@ static void account_test_exit(struct kunit *test)
 		return;
 	if (current_cred() == t->cred)
 		revert_creds(t->old_cred);
+	pages_test_exit(test);
 	put_cred(t->cred);
 	free_uid(t->user);
 }
@@ -389,79 +410,82 @@ static long user_locked(struct kunit *test)
 	return atomic_long_read(&t->user->locked_vm);
 }
 
+static struct iommufd_payer *payer_in(enum iommufd_account_mode mode)
+{
+	payers.mode = mode;
+	return iommufd_payer_get_current(&payers);
+}
+
 static void user_is_charged_up_to_the_limit(struct kunit *test)
 {
-	struct iommufd_payer payer;
+	struct iommufd_payer *payer = payer_in(IOMMUFD_ACCOUNT_USER);
 
-	iommufd_payer_init_current(&payer, IOMMUFD_ACCOUNT_USER);
-	KUNIT_EXPECT_EQ(test, iommufd_charge(&payer, LIMIT - 1), 0);
-	KUNIT_EXPECT_EQ(test, iommufd_charge(&payer, 2), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, iommufd_charge(payer, LIMIT - 1), 0);
+	KUNIT_EXPECT_EQ(test, iommufd_charge(payer, 2), -ENOMEM);
 	KUNIT_EXPECT_EQ(test, user_locked(test), LIMIT - 1);
-	KUNIT_EXPECT_EQ(test, iommufd_charge(&payer, 1), 0);
+	KUNIT_EXPECT_EQ(test, iommufd_charge(payer, 1), 0);
 	KUNIT_EXPECT_EQ(test, user_locked(test), LIMIT);
 	KUNIT_EXPECT_EQ(test, test_mm_pinned(), LIMIT);
 	KUNIT_EXPECT_EQ(test, current->mm->locked_vm, 0);
-	KUNIT_EXPECT_EQ(test, iommufd_charge(&payer, ULONG_MAX >> PAGE_SHIFT),
+	KUNIT_EXPECT_EQ(test, iommufd_charge(payer, ULONG_MAX >> PAGE_SHIFT),
 			-ENOMEM);
-	KUNIT_EXPECT_EQ(test, iommufd_charge(&payer, ULONG_MAX), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, iommufd_charge(payer, ULONG_MAX), -ENOMEM);
 
-	iommufd_uncharge(&payer, LIMIT);
+	iommufd_uncharge(payer, LIMIT);
 	KUNIT_EXPECT_EQ(test, user_locked(test), 0);
 	KUNIT_EXPECT_EQ(test, test_mm_pinned(), 0);
-	iommufd_payer_release(&payer);
+	iommufd_payer_put(payer);
 }
 
 static void mm_is_charged_up_to_the_limit(struct kunit *test)
 {
-	struct iommufd_payer payer;
+	struct iommufd_payer *payer = payer_in(IOMMUFD_ACCOUNT_MM);
 
-	iommufd_payer_init_current(&payer, IOMMUFD_ACCOUNT_MM);
-	KUNIT_EXPECT_EQ(test, iommufd_charge(&payer, LIMIT - 1), 0);
-	KUNIT_EXPECT_EQ(test, iommufd_charge(&payer, 2), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, iommufd_charge(payer, LIMIT - 1), 0);
+	KUNIT_EXPECT_EQ(test, iommufd_charge(payer, 2), -ENOMEM);
 	KUNIT_EXPECT_EQ(test, current->mm->locked_vm, LIMIT - 1);
-	KUNIT_EXPECT_EQ(test, iommufd_charge(&payer, 1), 0);
+	KUNIT_EXPECT_EQ(test, iommufd_charge(payer, 1), 0);
 	KUNIT_EXPECT_EQ(test, current->mm->locked_vm, LIMIT);
 	KUNIT_EXPECT_EQ(test, test_mm_pinned(), LIMIT);
 	KUNIT_EXPECT_EQ(test, user_locked(test), 0);
-	KUNIT_EXPECT_EQ(test, iommufd_charge(&payer, ULONG_MAX), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, iommufd_charge(payer, ULONG_MAX), -ENOMEM);
 
-	iommufd_uncharge(&payer, LIMIT);
+	iommufd_uncharge(payer, LIMIT);
 	KUNIT_EXPECT_EQ(test, current->mm->locked_vm, 0);
 	KUNIT_EXPECT_EQ(test, test_mm_pinned(), 0);
-	iommufd_payer_release(&payer);
+	iommufd_payer_put(payer);
 }
 
 static void cap_ipc_lock_lifts_the_limit(struct kunit *test)
 {
 	struct account_test *t = test->priv;
-	struct iommufd_payer payer;
+	struct iommufd_payer *payer;
 
 	cap_raise(t->cred->cap_effective, CAP_IPC_LOCK);
-	iommufd_payer_init_current(&payer, IOMMUFD_ACCOUNT_USER);
+	payer = payer_in(IOMMUFD_ACCOUNT_USER);
 	cap_lower(t->cred->cap_effective, CAP_IPC_LOCK);
 
 	/* Decided then, once and for all; but always counted as pinned. */
-	KUNIT_EXPECT_EQ(test, iommufd_charge(&payer, LIMIT + 1), 0);
+	KUNIT_EXPECT_EQ(test, iommufd_charge(payer, LIMIT + 1), 0);
 	KUNIT_EXPECT_EQ(test, user_locked(test), 0);
 	KUNIT_EXPECT_EQ(test, test_mm_pinned(), LIMIT + 1);
-	iommufd_uncharge(&payer, LIMIT + 1);
+	iommufd_uncharge(payer, LIMIT + 1);
 	KUNIT_EXPECT_EQ(test, test_mm_pinned(), 0);
-	iommufd_payer_release(&payer);
+	iommufd_payer_put(payer);
 }
 
 static void limit_is_that_of_the_moment(struct kunit *test)
 {
-	struct iommufd_payer payer;
+	struct iommufd_payer *payer = payer_in(IOMMUFD_ACCOUNT_USER);
 
-	iommufd_payer_init_current(&payer, IOMMUFD_ACCOUNT_USER);
-	KUNIT_EXPECT_EQ(test, iommufd_charge(&payer, LIMIT), 0);
+	KUNIT_EXPECT_EQ(test, iommufd_charge(payer, LIMIT), 0);
 	current->signal->rlim[RLIMIT_MEMLOCK].rlim_cur = 2 * PAGE_SIZE;
-	KUNIT_EXPECT_EQ(test, iommufd_charge(&payer, 1), -ENOMEM);
-	iommufd_uncharge(&payer, LIMIT - 1);
-	KUNIT_EXPECT_EQ(test, iommufd_charge(&payer, 1), 0);
-	iommufd_uncharge(&payer, 2);
+	KUNIT_EXPECT_EQ(test, iommufd_charge(payer, 1), -ENOMEM);
+	iommufd_uncharge(payer, LIMIT - 1);
+	KUNIT_EXPECT_EQ(test, iommufd_charge(payer, 1), 0);
+	iommufd_uncharge(payer, 2);
 	KUNIT_EXPECT_EQ(test, user_locked(test), 0);
-	iommufd_payer_release(&payer);
+	iommufd_payer_put(payer);
 }
 
 static void pin_above_the_limit_is_enomem(struct kunit *test)
@@ -471,11 +495,11 @@ static void pin_above_the_limit_is_enomem(struct kunit *test)
 
 	fits = alloc_pages_of(test, uptr, LIMIT * PAGE_SIZE, true);
 	exceeds = alloc_pages_of(test, uptr, LIMIT * PAGE_SIZE + 1, true);
-	KUNIT_EXPECT_EQ(test, iopt_pages_pin(exceeds), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, pin_whole(exceeds), -ENOMEM);
 	KUNIT_EXPECT_EQ(test, user_locked(test), 0);
 	KUNIT_EXPECT_EQ(test, test_mm_pinned(), 0);
 
-	KUNIT_EXPECT_EQ(test, iopt_pages_pin(fits), 0);
+	KUNIT_EXPECT_EQ(test, pin_whole(fits), 0);
 	KUNIT_EXPECT_EQ(test, user_locked(test), LIMIT);
 	unpin_now(fits);
 	KUNIT_EXPECT_EQ(test, user_locked(test), 0);
@@ -490,7 +514,7 @@ static void failed_pin_gives_back_the_charge(struct kunit *test)
 
 	vm_munmap(uptr + PAGE_SIZE, PAGE_SIZE);
 	pages = alloc_pages_of(test, uptr, 2 * PAGE_SIZE, true);
-	KUNIT_EXPECT_EQ(test, iopt_pages_pin(pages), -EFAULT);
+	KUNIT_EXPECT_EQ(test, pin_whole(pages), -EFAULT);
 	KUNIT_EXPECT_EQ(test, user_locked(test), 0);
 	iopt_pages_put(pages);
 }

@@ -1,0 +1,465 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The domains of an I/O address space.
+ *
+ * Each domain holds what the areas say, in the IOMMU's format.
+ *
+ * A new domain is added in three steps.  iopt_pin_areas() pins what is not
+ * pinned yet, with no lock held.  The caller then takes domains_rwsem for
+ * writing, and starts again if iopt_areas_pinned() says that something came in
+ * between.  Otherwise it attaches the device, unless the domain is complete
+ * without, and calls iopt_add_domain(), which maps every area but those that
+ * are being made: these their own calls map once they get the lock.
+ */
+#include <linux/iommu.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sizes.h>
+
+#include "area.h"
+#include "pages.h"
+
+/* Page tables begin with at least three levels of 512 entries. */
+#define REACH_FIRST_BITS 39
+#define REACH_LEVEL_BITS 9
+
+static bool needs_growth(struct iopt_domain *domain, unsigned long last)
+{
+	return last > READ_ONCE(domain->reach);
+}
+
+/* The reach of a table of whole levels that holds @last. */
+static unsigned long reach_for(unsigned long last)
+{
+	unsigned int bits = REACH_FIRST_BITS;
+
+	while (bits < BITS_PER_LONG && last >> bits)
+		bits += REACH_LEVEL_BITS;
+	return bits < BITS_PER_LONG ? (1UL << bits) - 1 : ULONG_MAX;
+}
+
+/* How much is unmapped without a pause; 2^18 small pages take milliseconds. */
+#define UNMAP_CHUNK SZ_1G
+
+/*
+ * In whole runs, for what one iommu_map() made must not be cut; and with one
+ * flush, which no page outlives that is unpinned after this.
+ */
+static void domain_unmap(struct iopt_domain *domain, struct iopt_area *area)
+{
+	unsigned long iova = area->node.start, length = 0;
+	struct iommu_iotlb_gather gather;
+	struct iopt_run_iter iter;
+	size_t unmapped = 0;
+
+	iommu_iotlb_gather_init(&gather);
+	down_read(&domain->growth_rwsem);
+	iopt_run_iter_init(&iter, area->pages, area->offset, area_length(area));
+	while (iter.length) {
+		length += iter.length;
+		iopt_run_iter_next(&iter);
+		if (iter.length &&
+		    (length < UNMAP_CHUNK || iter.continued))
+			continue;
+		unmapped += iommu_unmap_fast(domain->domain, iova, length,
+					     &gather);
+		iova += length;
+		length = 0;
+		cond_resched();
+	}
+	iopt_run_iter_done(&iter);
+	iommu_iotlb_sync(domain->domain, &gather);
+	up_read(&domain->growth_rwsem);
+	WARN_ON(unmapped != area_length(area));
+}
+
+/*
+ * 6.1's VT-d driver says that nothing is mapped when it runs out of memory in
+ * the middle of a run, but leaves what it had mapped.  Unmapping a hole is not
+ * safe with it either, so look at each page first.
+ */
+static void unmap_failed_run(struct iommu_domain *domain, unsigned long iova,
+			     unsigned long length)
+{
+	unsigned long page = iopt_domain_alignment(domain);
+	unsigned long done = 0, step;
+
+	while (done < length) {
+		step = page;
+		if (iommu_iova_to_phys(domain, iova + done))
+			step = iommu_unmap(domain, iova + done, page);
+		if (WARN_ON(!step))
+			return;
+		done += step;
+		cond_resched();
+	}
+}
+
+/* Sets @mapped to the number of bytes that were mapped, also on failure. */
+static int map_run(struct iommu_domain *domain, unsigned long iova,
+		   phys_addr_t phys, unsigned long length, unsigned long step,
+		   int prot, unsigned long *mapped)
+{
+	int ret;
+
+	for (*mapped = 0; *mapped < length; *mapped += step) {
+		step = min(step, length - *mapped);
+		ret = iommu_map(domain, iova + *mapped, phys + *mapped, step,
+				prot);
+		if (ret) {
+			unmap_failed_run(domain, iova + *mapped, step);
+			return ret;
+		}
+		cond_resched();
+	}
+	return 0;
+}
+
+static int domain_map_runs(struct iopt_domain *domain, struct iopt_area *area,
+			   unsigned long step)
+{
+	unsigned long iova = area->node.start, mapped;
+	struct iopt_run_iter iter;
+	int ret = 0;
+
+	iopt_run_iter_init(&iter, area->pages, area->offset, area_length(area));
+	for (; iter.length && !ret; iopt_run_iter_next(&iter)) {
+		ret = map_run(domain->domain, iova, iter.phys, iter.length,
+			      step, area->prot | IOMMU_CACHE, &mapped);
+		iova += mapped;
+	}
+	iopt_run_iter_done(&iter);
+	if (!ret)
+		return 0;
+
+	if (iova != area->node.start)
+		iommu_unmap(domain->domain, area->node.start,
+			    iova - area->node.start);
+	/* Drivers have their own ways to say that they cannot. */
+	return ret == -ENOMEM ? ret : -EINVAL;
+}
+
+/* What one iommu_map() makes is not cut later. */
+static unsigned long map_step(struct io_pagetable *iopt)
+{
+	return iopt->small_pages ? PAGE_SIZE : ULONG_MAX;
+}
+
+static int domain_map(struct io_pagetable *iopt, struct iopt_domain *domain,
+		      struct iopt_area *area)
+{
+	unsigned long step = map_step(iopt);
+	int ret;
+
+	lockdep_assert_held(&iopt->domains_rwsem);
+
+	if (!needs_growth(domain, area->node.last)) {
+		down_read(&domain->growth_rwsem);
+		ret = domain_map_runs(domain, area, step);
+		up_read(&domain->growth_rwsem);
+		return ret;
+	}
+
+	down_write(&domain->growth_rwsem);
+	ret = domain_map_runs(domain, area, step);
+	if (!ret && needs_growth(domain, area->node.last))
+		WRITE_ONCE(domain->reach, reach_for(area->node.last));
+	up_write(&domain->growth_rwsem);
+	return ret;
+}
+
+/**
+ * iopt_map_area() - map an area in all domains
+ * @iopt: the address space
+ * @area: an area that is pinned, if there is a domain
+ *
+ * Context: domains_rwsem is held.
+ * Return: 0, or -ENOMEM or -EINVAL, and then it is mapped in no domain.
+ */
+int iopt_map_area(struct io_pagetable *iopt, struct iopt_area *area)
+{
+	struct iopt_domain *domain;
+	int ret;
+
+	lockdep_assert_held(&iopt->domains_rwsem);
+
+	list_for_each_entry(domain, &iopt->domains, item) {
+		ret = domain_map(iopt, domain, area);
+		if (ret)
+			goto err_unmap;
+	}
+	return 0;
+
+err_unmap:
+	list_for_each_entry_continue_reverse(domain, &iopt->domains, item)
+		domain_unmap(domain, area);
+	return ret;
+}
+
+/**
+ * iopt_unmap_area() - unmap an area in all domains
+ * @iopt: the address space
+ * @area: an area that is mapped there
+ *
+ * Context: domains_rwsem is held.  No device reaches the area any more.
+ */
+void iopt_unmap_area(struct io_pagetable *iopt, struct iopt_area *area)
+{
+	struct iopt_domain *domain;
+
+	lockdep_assert_held(&iopt->domains_rwsem);
+
+	list_for_each_entry(domain, &iopt->domains, item)
+		domain_unmap(domain, area);
+}
+
+/* ---- changing the set ---- */
+
+/* Those that are being made are mapped, and pinned, by their own calls. */
+static bool in_domains(struct iopt_area *area)
+{
+	return area->state != IOPT_AREA_FILLING;
+}
+
+/* The first area from @start on that a new domain would find unpinned. */
+static struct iopt_area *first_unpinned(struct io_pagetable *iopt,
+					unsigned long start)
+{
+	struct iopt_area *area;
+
+	for (area = first_area(iopt, start, ULONG_MAX); area;
+	     area = area_after(area))
+		if (in_domains(area) && !area->pinned)
+			return area;
+	return NULL;
+}
+
+/**
+ * struct wanted - what an area wants pinned
+ * @pages: a reference
+ * @iova: the area's first address
+ * @last: its last one
+ * @first: index of its first page
+ * @npages: number of its pages
+ */
+struct wanted {
+	struct iopt_pages *pages;
+	unsigned long iova;
+	unsigned long last;
+	unsigned long first;
+	unsigned long npages;
+};
+
+static bool get_wanted(struct io_pagetable *iopt, unsigned long start,
+		       struct wanted *wanted)
+{
+	struct iopt_area *area;
+
+	down_read(&iopt->iova_rwsem);
+	area = first_unpinned(iopt, start);
+	if (area)
+		*wanted = (struct wanted){
+			.pages = iopt_pages_get(area->pages),
+			.iova = area->node.start,
+			.last = area->node.last,
+			.first = area_first_page(area),
+			.npages = area_npages(area),
+		};
+	up_read(&iopt->iova_rwsem);
+	return area;
+}
+
+/* It was pinned: does the area still want it? */
+static bool give_wanted(struct io_pagetable *iopt, struct wanted *wanted)
+{
+	struct iopt_area *area;
+	bool taken;
+
+	down_write(&iopt->iova_rwsem);
+	area = first_area(iopt, wanted->iova, wanted->iova);
+	taken = area && area->pages == wanted->pages &&
+		area->node.start == wanted->iova &&
+		area->node.last == wanted->last &&
+		area_first_page(area) == wanted->first && in_domains(area) &&
+		!area->pinned;
+	if (taken)
+		area->pinned = true;
+	up_write(&iopt->iova_rwsem);
+	return taken;
+}
+
+/**
+ * iopt_pin_areas() - pin all that is mapped, for a domain to come
+ * @iopt: the address space; followed by iopt_unpin_idle() if no domain comes,
+ *	also on failure
+ *
+ * Context: process context; no locks held: faults user memory in.
+ * Return: 0 or the errno of iopt_pages_pin().
+ */
+int iopt_pin_areas(struct io_pagetable *iopt)
+{
+	struct wanted wanted = { .last = ULONG_MAX };
+	LIST_HEAD(drop);
+	int ret = 0;
+
+	/* From 0 on, and until there is nothing behind the last one. */
+	while (!ret && get_wanted(iopt, wanted.last + 1, &wanted)) {
+		ret = iopt_pages_pin(wanted.pages, wanted.first, wanted.npages);
+		if (!ret && !give_wanted(iopt, &wanted))
+			iopt_pages_unpin(wanted.pages, wanted.first,
+					 wanted.npages, &drop);
+		iopt_pages_put(wanted.pages);
+		if (wanted.last == ULONG_MAX)
+			break;
+	}
+	iopt_pins_drop(&drop);
+	return ret;
+}
+
+/**
+ * iopt_areas_pinned() - may a domain be added now?
+ * @iopt: the address space
+ *
+ * Context: domains_rwsem is held for writing.
+ * Return: false when iopt_pin_areas() has to be called again, without locks.
+ */
+bool iopt_areas_pinned(struct io_pagetable *iopt)
+{
+	bool pinned;
+
+	lockdep_assert_held_write(&iopt->domains_rwsem);
+
+	down_read(&iopt->iova_rwsem);
+	pinned = !first_unpinned(iopt, 0);
+	up_read(&iopt->iova_rwsem);
+	return pinned;
+}
+
+static void unpin_areas(struct io_pagetable *iopt, struct list_head *drop)
+{
+	struct iopt_area *area;
+
+	lockdep_assert_held_write(&iopt->domains_rwsem);
+
+	down_write(&iopt->iova_rwsem);
+	for (area = any_area(iopt); area; area = area_after(area))
+		if (in_domains(area))
+			iopt_area_unpin(area, drop);
+	up_write(&iopt->iova_rwsem);
+}
+
+/**
+ * iopt_unpin_idle() - let pages go that iopt_pin_areas() pinned in vain
+ * @iopt: the address space
+ *
+ * Context: process context; no locks held.
+ */
+void iopt_unpin_idle(struct io_pagetable *iopt)
+{
+	LIST_HEAD(drop);
+
+	down_write(&iopt->domains_rwsem);
+	if (list_empty(&iopt->domains))
+		unpin_areas(iopt, &drop);
+	up_write(&iopt->domains_rwsem);
+	iopt_pins_drop(&drop);
+}
+
+static void unmap_areas(struct io_pagetable *iopt, struct iopt_domain *domain,
+			struct iopt_area *end)
+{
+	struct iopt_area *area;
+
+	for (area = any_area(iopt); area; area = area_after(area)) {
+		if (area == end)
+			break;
+		if (in_domains(area))
+			domain_unmap(domain, area);
+		cond_resched();
+	}
+}
+
+static int map_areas(struct io_pagetable *iopt, struct iopt_domain *domain)
+{
+	struct iopt_area *area;
+	int ret = 0;
+
+	down_read(&iopt->iova_rwsem);
+	for (area = any_area(iopt); area; area = area_after(area)) {
+		if (fatal_signal_pending(current))
+			ret = -EINTR;
+		else if (in_domains(area))
+			ret = domain_map(iopt, domain, area);
+		if (ret) {
+			unmap_areas(iopt, domain, area);
+			break;
+		}
+		cond_resched();
+	}
+	up_read(&iopt->iova_rwsem);
+	return ret;
+}
+
+/**
+ * iopt_domain_init() - describe a domain
+ * @iopt_domain: what is to be added to an address space
+ * @domain: an empty domain
+ */
+void iopt_domain_init(struct iopt_domain *iopt_domain,
+		      struct iommu_domain *domain)
+{
+	iopt_domain->domain = domain;
+	INIT_LIST_HEAD(&iopt_domain->item);
+	init_rwsem(&iopt_domain->growth_rwsem);
+	iopt_domain->reach = reach_for(0);
+}
+
+/**
+ * iopt_add_domain() - show an address space in a further domain
+ * @iopt: the address space, all of it pinned: see iopt_areas_pinned()
+ * @domain: an empty domain that a device is attached to, since only then its
+ *	geometry and page sizes are known
+ *
+ * Context: domains_rwsem is held for writing.
+ * Return: 0; an errno of iopt_fit_domain(); -ENOMEM, -EINTR or the IOMMU
+ * driver's errno.  On failure the domain is empty again.
+ */
+int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *domain)
+{
+	int ret;
+
+	lockdep_assert_held_write(&iopt->domains_rwsem);
+
+	ret = iopt_fit_domain(iopt, domain);
+	if (ret)
+		return ret;
+	ret = map_areas(iopt, domain);
+	if (ret) {
+		iopt_relax_limits(iopt);
+		return ret;
+	}
+	list_add_tail(&domain->item, &iopt->domains);
+	return 0;
+}
+
+/**
+ * iopt_remove_domain() - empty a domain and forget it
+ * @iopt: the address space
+ * @domain: a domain of it
+ * @drop: gets what no domain needs pinned any more, for iopt_pins_drop()
+ *
+ * Context: domains_rwsem is held for writing.
+ */
+void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *domain,
+			struct list_head *drop)
+{
+	lockdep_assert_held_write(&iopt->domains_rwsem);
+
+	list_del(&domain->item);
+	down_read(&iopt->iova_rwsem);
+	unmap_areas(iopt, domain, NULL);
+	up_read(&iopt->iova_rwsem);
+	iopt_relax_limits(iopt);
+	if (list_empty(&iopt->domains))
+		unpin_areas(iopt, drop);
+}

@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Which addresses of an I/O address space can be mapped, and how mappings have
+ * to be aligned.
+ *
+ * Devices reserve ranges; domains have an aperture and a smallest page; user
+ * space says from where addresses are to be chosen.  Each of them is refused
+ * when it contradicts what is there, and goes together with who asked for it.
+ */
+#include <linux/iommu.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "area.h"
+#include "gap.h"
+
+/**
+ * struct iopt_reserved - addresses that cannot be mapped
+ * @node: the addresses
+ * @owner: what they are reserved for
+ */
+struct iopt_reserved {
+	struct interval_tree_node node;
+	void *owner;
+};
+
+static bool in_aperture(const struct iopt_range *aperture, unsigned long start,
+			unsigned long last)
+{
+	return start >= aperture->start && last <= aperture->last;
+}
+
+/**
+ * iopt_is_reserved() - can some of a range not be mapped?
+ * @iopt: the address space
+ * @start: first byte
+ * @last: last byte
+ *
+ * Context: iova_rwsem is held.
+ * Return: true if any of it is reserved, or outside of a domain's aperture.
+ */
+bool iopt_is_reserved(struct io_pagetable *iopt, unsigned long start,
+			unsigned long last)
+{
+	return !in_aperture(&iopt->aperture, start, last) ||
+	       interval_tree_iter_first(&iopt->reserved, start, last);
+}
+
+/**
+ * iopt_usable_ranges() - the ranges that can be mapped
+ * @iopt: the address space
+ * @ranges: filled with the first @max of them, in order
+ * @max: how many fit
+ * @alignment: set to what addresses and lengths must be a multiple of
+ *
+ * Context: process context; no locks held.
+ * Return: how many ranges there are.
+ */
+unsigned long iopt_usable_ranges(struct io_pagetable *iopt,
+				 struct iopt_range *ranges, unsigned long max,
+				 unsigned long *alignment)
+{
+	const struct iopt_range *aperture = &iopt->aperture;
+	struct interval_tree_node *node;
+	unsigned long start, nr = 0;
+	bool at_end;
+
+	down_read(&iopt->iova_rwsem);
+	*alignment = iopt->alignment;
+	start = aperture->start;
+	/* Domains that have no address in common. */
+	at_end = start > aperture->last;
+	for (node = interval_tree_iter_first(&iopt->reserved, start,
+					     aperture->last);
+	     node && !at_end;
+	     node = interval_tree_iter_next(node, start, aperture->last)) {
+		if (node->start > start) {
+			if (nr < max)
+				ranges[nr] = (struct iopt_range){
+					start, node->start - 1 };
+			nr++;
+		}
+		at_end = node->last >= aperture->last;
+		start = max(start, node->last + 1);
+	}
+	if (!at_end) {
+		if (nr < max)
+			ranges[nr] = (struct iopt_range){ start,
+							  aperture->last };
+		nr++;
+	}
+	up_read(&iopt->iova_rwsem);
+	return nr;
+}
+
+/**
+ * iopt_reserve() - keep addresses from being mapped
+ * @iopt: the address space
+ * @start: first byte
+ * @last: last byte
+ * @owner: what iopt_unreserve() finds it by
+ *
+ * Context: process context, may sleep; takes iova_rwsem.
+ * Return: 0; -EADDRINUSE when something is mapped or allowed there; -ENOMEM.
+ */
+int iopt_reserve(struct io_pagetable *iopt, unsigned long start,
+		 unsigned long last, void *owner)
+{
+	struct iopt_reserved *reserved;
+	int ret = 0;
+
+	reserved = kzalloc(sizeof(*reserved), GFP_KERNEL_ACCOUNT);
+	if (!reserved)
+		return -ENOMEM;
+	reserved->node.start = start;
+	reserved->node.last = last;
+	reserved->owner = owner;
+
+	down_write(&iopt->iova_rwsem);
+	if (first_area(iopt, start, last) ||
+	    interval_tree_iter_first(&iopt->allowed, start, last))
+		ret = -EADDRINUSE;
+	else
+		interval_tree_insert(&reserved->node, &iopt->reserved);
+	up_write(&iopt->iova_rwsem);
+	if (ret)
+		kfree(reserved);
+	return ret;
+}
+
+/**
+ * iopt_unreserve() - give back all that was reserved for an owner
+ * @iopt: the address space
+ * @owner: the owner
+ *
+ * Context: process context; takes iova_rwsem.
+ */
+void iopt_unreserve(struct io_pagetable *iopt, void *owner)
+{
+	struct interval_tree_node *node, *next;
+	struct iopt_reserved *reserved;
+
+	down_write(&iopt->iova_rwsem);
+	for (node = interval_tree_iter_first(&iopt->reserved, 0, ULONG_MAX);
+	     node; node = next) {
+		next = interval_tree_iter_next(node, 0, ULONG_MAX);
+		reserved = container_of(node, struct iopt_reserved, node);
+		if (reserved->owner != owner)
+			continue;
+		interval_tree_remove(node, &iopt->reserved);
+		kfree(reserved);
+	}
+	iopt_gap_freed(iopt, 0);
+	up_write(&iopt->iova_rwsem);
+}
+
+/* ---- allowed ranges ---- */
+
+static void free_allowed(struct rb_root_cached *allowed)
+{
+	struct interval_tree_node *node;
+
+	while ((node = interval_tree_iter_first(allowed, 0, ULONG_MAX))) {
+		interval_tree_remove(node, allowed);
+		kfree(node);
+		cond_resched();
+	}
+}
+
+static int build_allowed(struct rb_root_cached *allowed,
+			 const struct iopt_range *ranges, unsigned long nr)
+{
+	struct interval_tree_node *node;
+	unsigned long i;
+
+	for (i = 0; i < nr; i++) {
+		if (ranges[i].start >= ranges[i].last ||
+		    interval_tree_iter_first(allowed, ranges[i].start,
+					     ranges[i].last))
+			return -EINVAL;
+		node = kzalloc(sizeof(*node), GFP_KERNEL_ACCOUNT);
+		if (!node)
+			return -ENOMEM;
+		node->start = ranges[i].start;
+		node->last = ranges[i].last;
+		interval_tree_insert(node, allowed);
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	return 0;
+}
+
+static bool any_reserved(struct io_pagetable *iopt,
+			 const struct iopt_range *ranges, unsigned long nr)
+{
+	unsigned long i;
+
+	for (i = 0; i < nr; i++)
+		if (iopt_is_reserved(iopt, ranges[i].start, ranges[i].last))
+			return true;
+	return false;
+}
+
+/**
+ * iopt_allow() - set from where addresses are chosen
+ * @iopt: the address space
+ * @ranges: instead of what was allowed before
+ * @nr: how many; with none, addresses are chosen from anywhere
+ *
+ * Context: process context; no locks held.
+ * Return: 0; -EINVAL when a range is empty, or two overlap; -EADDRINUSE when
+ * one is reserved; -ENOMEM; -EINTR on a fatal signal.
+ */
+int iopt_allow(struct io_pagetable *iopt, const struct iopt_range *ranges,
+	       unsigned long nr)
+{
+	struct rb_root_cached allowed = RB_ROOT_CACHED;
+	int ret;
+
+	ret = build_allowed(&allowed, ranges, nr);
+	if (ret)
+		goto out_free;
+
+	down_write(&iopt->iova_rwsem);
+	if (any_reserved(iopt, ranges, nr)) {
+		ret = -EADDRINUSE;
+	} else {
+		swap(iopt->allowed, allowed);
+		iopt_gap_freed(iopt, 0);
+	}
+	up_write(&iopt->iova_rwsem);
+out_free:
+	free_allowed(&allowed);
+	return ret;
+}
+
+/* ---- domains and accesses ---- */
+
+/**
+ * iopt_domain_alignment() - how a domain wants mappings aligned
+ * @domain: the domain
+ *
+ * Return: its smallest page.
+ */
+unsigned long iopt_domain_alignment(struct iommu_domain *domain)
+{
+	return 1UL << __ffs(domain->pgsize_bitmap);
+}
+
+/* Makes @aperture what it has in common with the domain's. */
+static void narrow_aperture(struct iopt_range *aperture,
+			    struct iommu_domain *domain)
+{
+	struct iommu_domain_geometry *geometry = &domain->geometry;
+
+	if (!geometry->force_aperture)
+		return;
+	aperture->start = max_t(u64, aperture->start, geometry->aperture_start);
+	aperture->last = min_t(u64, aperture->last, geometry->aperture_end);
+}
+
+/**
+ * iopt_relax_limits() - compute the limits anew, now that there is one less
+ * @iopt: the address space
+ *
+ * Context: domains_rwsem is held; takes iova_rwsem.
+ */
+void iopt_relax_limits(struct io_pagetable *iopt)
+{
+	struct iopt_range aperture = { 0, ULONG_MAX };
+	struct iopt_domain *domain;
+	struct iopt_access *access;
+	unsigned long alignment = 1;
+
+	lockdep_assert_held(&iopt->domains_rwsem);
+
+	down_write(&iopt->iova_rwsem);
+	list_for_each_entry(domain, &iopt->domains, item) {
+		alignment = max(alignment,
+				iopt_domain_alignment(domain->domain));
+		narrow_aperture(&aperture, domain->domain);
+	}
+	list_for_each_entry(access, &iopt->accesses, item)
+		if (access->needs_pages)
+			alignment = PAGE_SIZE;
+	if (iopt->small_pages)
+		alignment = PAGE_SIZE;
+	iopt->alignment = alignment;
+	iopt->aperture = aperture;
+	iopt_gap_freed(iopt, 0);
+	up_write(&iopt->iova_rwsem);
+}
+
+static bool areas_aligned(struct io_pagetable *iopt, unsigned long alignment)
+{
+	struct iopt_area *area;
+
+	for (area = any_area(iopt); area; area = area_after(area))
+		if (!IS_ALIGNED(area->node.start | area_length(area) |
+				area->offset, alignment))
+			return false;
+	return true;
+}
+
+/**
+ * iopt_raise_alignment() - demand a coarser alignment
+ * @iopt: the address space
+ * @alignment: at least this from now on
+ *
+ * Context: iova_rwsem is held for writing.
+ * Return: 0, or -EADDRINUSE when some mapping is not aligned so.
+ */
+int iopt_raise_alignment(struct io_pagetable *iopt, unsigned long alignment)
+{
+	lockdep_assert_held_write(&iopt->iova_rwsem);
+
+	if (alignment <= iopt->alignment)
+		return 0;
+	if (!areas_aligned(iopt, alignment))
+		return -EADDRINUSE;
+	iopt->alignment = alignment;
+	return 0;
+}
+
+static bool any_outside(struct rb_root_cached *root,
+			const struct iopt_range *range)
+{
+	return (range->start &&
+		interval_tree_iter_first(root, 0, range->start - 1)) ||
+	       (range->last != ULONG_MAX &&
+		interval_tree_iter_first(root, range->last + 1, ULONG_MAX));
+}
+
+/**
+ * iopt_fit_domain() - heed the limits of a domain that a device was attached to
+ * @iopt: the address space
+ * @domain: a domain of it, or one to be added; each device may narrow it
+ *
+ * Context: domains_rwsem is held for writing.
+ * Return: 0; -EINVAL when the domain's smallest page is larger than PAGE_SIZE;
+ * -EADDRINUSE when what is mapped is misaligned for it or outside its aperture,
+ * and then nothing has changed.
+ */
+int iopt_fit_domain(struct io_pagetable *iopt, struct iopt_domain *domain)
+{
+	unsigned long alignment = iopt_domain_alignment(domain->domain);
+	struct iopt_range aperture = iopt->aperture;
+	int ret;
+
+	lockdep_assert_held_write(&iopt->domains_rwsem);
+
+	if (alignment > PAGE_SIZE)
+		return -EINVAL;
+	narrow_aperture(&aperture, domain->domain);
+
+	down_write(&iopt->iova_rwsem);
+	if (any_outside(&iopt->areas, &aperture) ||
+	    any_outside(&iopt->allowed, &aperture))
+		ret = -EADDRINUSE;
+	else
+		ret = iopt_raise_alignment(iopt, alignment);
+	if (!ret)
+		iopt->aperture = aperture;
+	up_write(&iopt->iova_rwsem);
+	return ret;
+}
+
+/* ---- huge pages ---- */
+
+static int forbid_huge_pages(struct io_pagetable *iopt)
+{
+	int ret;
+
+	lockdep_assert_held_write(&iopt->domains_rwsem);
+
+	down_write(&iopt->iova_rwsem);
+	if (!list_empty(&iopt->domains) && any_area(iopt))
+		ret = -EINVAL;
+	else
+		ret = iopt_raise_alignment(iopt, PAGE_SIZE);
+	up_write(&iopt->iova_rwsem);
+	return ret;
+}
+
+/**
+ * iopt_set_huge_pages() - may one entry of a domain map a huge page?
+ * @iopt: the address space
+ * @huge: if not, each page is mapped on its own, so that areas can be cut
+ *
+ * Context: process context; no locks held.
+ * Return: 0; -EINVAL when they cannot be turned off because something is mapped
+ * in a domain; -EADDRINUSE when some mapping is not aligned to pages; -EINTR on
+ * a fatal signal.
+ */
+int iopt_set_huge_pages(struct io_pagetable *iopt, bool huge)
+{
+	int ret = 0;
+
+	if (down_write_killable(&iopt->domains_rwsem))
+		return -EINTR;
+	if (!huge && !iopt->small_pages)
+		ret = forbid_huge_pages(iopt);
+	if (!ret) {
+		iopt->small_pages = !huge;
+		iopt_relax_limits(iopt);
+	}
+	up_write(&iopt->domains_rwsem);
+	return ret;
+}
+
+/**
+ * iopt_has_huge_pages() - what iopt_set_huge_pages() set
+ * @iopt: the address space
+ *
+ * Return: true if one entry of a domain may map a huge page.
+ */
+bool iopt_has_huge_pages(struct io_pagetable *iopt)
+{
+	return !READ_ONCE(iopt->small_pages);
+}
