@@ -296,15 +296,15 @@ void iommufd_ctx_init(struct iommufd_ctx *ictx, struct file *file)
 
 /**
  * iommufd_ctx_destroy() - free what a context holds
- * @ictx: a context whose file is being released; no device is bound to it,
- *	since a bound device keeps the file
+ * @ictx: a context whose file is being released; of devices only those are
+ *	bound to it that it owns itself, since the others keep the file
  *
  * Context: process context; no locks held.
  */
 void iommufd_ctx_destroy(struct iommufd_ctx *ictx)
 {
-	WARN_ON(!list_empty(&ictx->groups));
 	iommufd_object_destroy_all(ictx);
+	WARN_ON(!list_empty(&ictx->groups));
 	xa_destroy(&ictx->objects);
 	iommufd_payers_release(&ictx->payers);
 	mutex_destroy(&ictx->groups_lock);
