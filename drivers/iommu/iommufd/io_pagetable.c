@@ -696,6 +696,26 @@ int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped,
 	return ret == -ENOENT ? 0 : ret;
 }
 
+/**
+ * iopt_is_free() - is nothing mapped in a range?
+ * @iopt: the address space
+ * @start: first byte
+ * @last: last byte
+ *
+ * Context: process context; no locks held.
+ * Return: true if so, at the time of the call.
+ */
+bool iopt_is_free(struct io_pagetable *iopt, unsigned long start,
+		  unsigned long last)
+{
+	bool is_free;
+
+	down_read(&iopt->iova_rwsem);
+	is_free = !first_area(iopt, start, last);
+	up_read(&iopt->iova_rwsem);
+	return is_free;
+}
+
 /* ---- cutting ---- */
 
 /* Makes two of a closing area, which remains the part before @iova. */

@@ -136,6 +136,8 @@ int iopt_unmap_cut(struct io_pagetable *iopt, unsigned long start,
 		   struct list_head *drop);
 int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped,
 		   struct list_head *drop);
+bool iopt_is_free(struct io_pagetable *iopt, unsigned long start,
+		  unsigned long last);
 
 /* limits.c: which addresses can be mapped, and how they have to be aligned */
 unsigned long iopt_usable_ranges(struct io_pagetable *iopt,

@@ -20,6 +20,7 @@ static void ioas_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 {
 	struct iommufd_ioas *ioas = container_of(obj, struct iommufd_ioas, obj);
 
+	iommufd_vfio_forget_ioas(ictx, ioas);
 	iopt_destroy(&ioas->iopt);
 }
 

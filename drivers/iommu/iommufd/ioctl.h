@@ -8,6 +8,7 @@
 #include <linux/types.h>
 
 struct iommufd_ctx;
+struct iommufd_ioas;
 
 /**
  * struct iommufd_call - an ioctl under way
@@ -49,5 +50,12 @@ int iommufd_ioas_unmap_ioctl(struct iommufd_call *call);
 
 /* option.c */
 int iommufd_option_ioctl(struct iommufd_call *call);
+
+/* vfio_compat.c */
+int iommufd_vfio_ioas_ioctl(struct iommufd_call *call);
+long iommufd_vfio_ioctl(struct iommufd_ctx *ictx, unsigned int cmd,
+			unsigned long arg);
+void iommufd_vfio_forget_ioas(struct iommufd_ctx *ictx,
+			      struct iommufd_ioas *ioas);
 
 #endif

@@ -58,6 +58,7 @@ union ioctl_arg {
 	struct iommu_ioas_unmap ioas_unmap;
 	struct iommu_option option;
 	struct iommu_test_cmd test;
+	struct iommu_vfio_ioas vfio_ioas;
 };
 
 #define IOCTL(_nr, _handler, _struct, _min_field)                           \
@@ -90,6 +91,8 @@ static const struct ioctl_op ioctl_ops[] = {
 	IOCTL(IOMMUFD_CMD_IOAS_UNMAP, iommufd_ioas_unmap_ioctl,
 	      struct iommu_ioas_unmap, length),
 	IOCTL(IOMMUFD_CMD_OPTION, iommufd_option_ioctl, struct iommu_option, val64),
+	IOCTL(IOMMUFD_CMD_VFIO_IOAS, iommufd_vfio_ioas_ioctl,
+	      struct iommu_vfio_ioas, __reserved),
 	IOCTL(IOMMUFD_CMD_HWPT_ALLOC, iommufd_hwpt_alloc_ioctl,
 	      struct iommu_hwpt_alloc, __reserved),
 	IOCTL(IOMMUFD_CMD_HWPT_SET_DIRTY_TRACKING,
@@ -150,7 +153,7 @@ static long iommufd_ioctl(struct file *file, unsigned int cmd,
 	int ret;
 
 	if (!op)
-		return -ENOTTY;
+		return iommufd_vfio_ioctl(call.ictx, cmd, uptr);
 	if (get_user(call.user_size, (u32 __user *)call.uptr))
 		return -EFAULT;
 	if (call.user_size < op->min_size)

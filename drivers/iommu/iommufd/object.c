@@ -125,6 +125,23 @@ none:
 }
 
 /**
+ * iommufd_object_tryget() - as iommufd_object_get(), without looking it up
+ * @obj: an object that cannot be freed now
+ *
+ * Context: as iommufd_object_get(), but may be called under a spinlock.
+ * Return: false when the object is being destroyed.
+ */
+bool iommufd_object_tryget(struct iommufd_object *obj)
+{
+	if (!down_read_trylock(&obj->destroy_rwsem))
+		return false;
+	if (refcount_read(&obj->users))
+		return true;
+	up_read(&obj->destroy_rwsem);
+	return false;
+}
+
+/**
  * iommufd_object_put() - end what iommufd_object_get() began
  * @obj: the object
  */

@@ -16,6 +16,7 @@
 #include "account.h"
 
 struct file;
+struct iommufd_ioas;
 struct iommufd_object;
 
 /**
@@ -25,6 +26,8 @@ struct iommufd_object;
  *	reserved there
  * @payers: who pays for pinned memory; their mode is written under the lock of
  *	@objects while that is empty, and constant once an object exists
+ * @vfio_ioas: the one that VFIO's container ioctls mean, or NULL; guarded by
+ *	the lock of @objects
  * @process_lock: serialises changes of the process that pays
  * @groups_lock: guards @groups
  * @groups: struct iommufd_group of each group with a bound device
@@ -33,6 +36,7 @@ struct iommufd_ctx {
 	struct file *file;
 	struct xarray objects;
 	struct iommufd_payers payers;
+	struct iommufd_ioas *vfio_ioas;
 
 	struct mutex process_lock; /* outermost */
 
@@ -91,6 +95,7 @@ void iommufd_object_publish(struct iommufd_ctx *ictx,
 /* A type of NULL means any.  Give back with _put(), soon: see object.c. */
 struct iommufd_object *iommufd_object_get(struct iommufd_ctx *ictx, u32 id,
 					  struct iommufd_object_type *type);
+bool iommufd_object_tryget(struct iommufd_object *obj);
 void iommufd_object_put(struct iommufd_object *obj);
 
 /*

@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The ioctls of a VFIO container with a type1 IOMMU, spoken on an IOAS.
+ *
+ * A context remembers which of its IOAS these ioctls mean.  That one is like
+ * any other: it can be used by its id as well, and destroyed, upon which the
+ * context forgets it.
+ */
+#include <linux/err.h>
+#include <linux/iommu.h>
+#include <linux/overflow.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <uapi/linux/iommufd.h>
+#include <uapi/linux/vfio.h>
+
+#include "hwpt.h"
+#include "ioctl.h"
+#include "pages.h"
+
+/* ---- the IOAS ---- */
+
+/* To be given back with iommufd_object_put(). */
+static struct iommufd_ioas *get_ioas(struct iommufd_ctx *ictx)
+{
+	struct iommufd_ioas *ioas;
+
+	/* It is forgotten under this lock before it is freed. */
+	xa_lock(&ictx->objects);
+	ioas = ictx->vfio_ioas;
+	if (ioas && !iommufd_object_tryget(&ioas->obj))
+		ioas = NULL;
+	xa_unlock(&ictx->objects);
+	return ioas ?: ERR_PTR(-ENODEV);
+}
+
+/* To be given back with iommufd_object_unhold(). */
+static struct iommufd_ioas *get_ioas_held(struct iommufd_ctx *ictx)
+{
+	struct iommufd_ioas *ioas;
+
+	xa_lock(&ictx->objects);
+	ioas = ictx->vfio_ioas;
+	if (ioas && !iommufd_object_tryhold(&ioas->obj))
+		ioas = NULL;
+	xa_unlock(&ictx->objects);
+	return ioas ?: ERR_PTR(-ENODEV);
+}
+
+static void set_ioas(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas)
+{
+	xa_lock(&ictx->objects);
+	ictx->vfio_ioas = ioas;
+	xa_unlock(&ictx->objects);
+}
+
+/**
+ * iommufd_vfio_forget_ioas() - an IOAS is about to be freed
+ * @ictx: its context
+ * @ioas: the IOAS, which no call can find by its id any more
+ */
+void iommufd_vfio_forget_ioas(struct iommufd_ctx *ictx,
+			      struct iommufd_ioas *ioas)
+{
+	xa_lock(&ictx->objects);
+	if (ictx->vfio_ioas == ioas)
+		ictx->vfio_ioas = NULL;
+	xa_unlock(&ictx->objects);
+}
+
+static int tell_ioas(struct iommufd_call *call)
+{
+	struct iommu_vfio_ioas *cmd = call->arg;
+	struct iommufd_ioas *ioas = get_ioas(call->ictx);
+
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	cmd->ioas_id = ioas->obj.id;
+	iommufd_object_put(&ioas->obj);
+	return iommufd_reply(call, sizeof(*cmd));
+}
+
+static int choose_ioas(struct iommufd_call *call)
+{
+	struct iommu_vfio_ioas *cmd = call->arg;
+	struct iommufd_ioas *ioas = iommufd_ioas_get(call->ictx, cmd->ioas_id);
+
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	set_ioas(call->ictx, ioas);
+	iommufd_object_put(&ioas->obj);
+	return 0;
+}
+
+int iommufd_vfio_ioas_ioctl(struct iommufd_call *call)
+{
+	struct iommu_vfio_ioas *cmd = call->arg;
+
+	if (cmd->__reserved)
+		return -EOPNOTSUPP;
+
+	switch (cmd->op) {
+	case IOMMU_VFIO_IOAS_GET:
+		return tell_ioas(call);
+	case IOMMU_VFIO_IOAS_SET:
+		return choose_ioas(call);
+	case IOMMU_VFIO_IOAS_CLEAR:
+		set_ioas(call->ictx, NULL);
+		return 0;
+	default:
+		return -EOPNOTSUPP;
+	}
+}
+
+/* ---- what there is ---- */
+
+/* No device that is attached can bypass the CPU's caches, if there is one. */
+static int is_coherent(struct iommufd_ctx *ictx)
+{
+	struct iommufd_ioas *ioas = get_ioas(ictx);
+	bool any = false, coherent = true;
+	struct iommufd_hwpt *hwpt;
+
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	down_read(&ioas->iopt.domains_rwsem);
+	list_for_each_entry(hwpt, &ioas->hwpts, item) {
+		if (!hwpt->filled)
+			continue;
+		any = true;
+		coherent = coherent && hwpt->enforced_coherent;
+	}
+	up_read(&ioas->iopt.domains_rwsem);
+	iommufd_object_put(&ioas->obj);
+	return any && coherent;
+}
+
+static int check_extension(struct iommufd_ctx *ictx, unsigned long extension)
+{
+	switch (extension) {
+	case VFIO_TYPE1_IOMMU:
+	case VFIO_TYPE1v2_IOMMU:
+	case VFIO_UNMAP_ALL:
+		return 1;
+	case VFIO_DMA_CC_IOMMU:
+		return is_coherent(ictx);
+	case VFIO_NOIOMMU_IOMMU:
+		return IS_ENABLED(CONFIG_VFIO_NOIOMMU);
+	default:
+		return 0;
+	}
+}
+
+/* Version 1 of type1 may unmap a part of what it mapped. */
+static int set_iommu(struct iommufd_ctx *ictx, unsigned long type)
+{
+	struct iommufd_ioas *ioas;
+	int ret = 0;
+
+	if (type != VFIO_TYPE1_IOMMU && type != VFIO_TYPE1v2_IOMMU)
+		return -EINVAL;
+	ioas = get_ioas(ictx);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	if (type == VFIO_TYPE1_IOMMU)
+		ret = iopt_set_huge_pages(&ioas->iopt, false);
+	iommufd_object_put(&ioas->obj);
+	return ret;
+}
+
+/* A page size that any domain has not is still made up of smaller ones. */
+static u64 page_sizes(struct iommufd_ioas *ioas, unsigned long alignment)
+{
+	struct iommufd_hwpt *hwpt;
+	u64 sizes = U64_MAX;
+
+	down_read(&ioas->iopt.domains_rwsem);
+	list_for_each_entry(hwpt, &ioas->hwpts, item)
+		if (hwpt->filled)
+			sizes &= hwpt->domain.domain->pgsize_bitmap;
+	up_read(&ioas->iopt.domains_rwsem);
+	return (sizes & -(u64)alignment) | alignment;
+}
+
+/**
+ * struct info_caps - the capabilities of VFIO_IOMMU_GET_INFO
+ * @size: bytes of the chain
+ * @chain: the ranges, followed by struct vfio_iommu_type1_info_dma_avail; to
+ *	be freed
+ */
+struct info_caps {
+	size_t size;
+	struct vfio_iommu_type1_info_cap_iova_range *chain;
+};
+
+/* Where the chain stands in what the caller gets */
+#define CHAIN_OFFSET sizeof(struct vfio_iommu_type1_info)
+
+static void fill_chain(struct info_caps *caps, const struct iopt_range *ranges,
+		       u32 nr)
+{
+	struct vfio_iommu_type1_info_cap_iova_range *iovas = caps->chain;
+	size_t size = struct_size(iovas, iova_ranges, nr);
+	struct vfio_iommu_type1_info_dma_avail *avail = (void *)iovas + size;
+	u32 i;
+
+	iovas->header.id = VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE;
+	iovas->header.version = 1;
+	iovas->header.next = CHAIN_OFFSET + size;
+	iovas->nr_iovas = nr;
+	for (i = 0; i < nr; i++) {
+		iovas->iova_ranges[i].start = ranges[i].start;
+		iovas->iova_ranges[i].end = ranges[i].last;
+	}
+	avail->header.id = VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL;
+	avail->header.version = 1;
+	avail->avail = U32_MAX;
+	caps->size = size + sizeof(*avail);
+}
+
+static int make_caps(struct iommufd_ioas *ioas, struct info_caps *caps,
+		     unsigned long *alignment)
+{
+	struct iopt_range *ranges;
+	unsigned long nr, max;
+	int ret = -ENOMEM;
+
+	max = iopt_usable_ranges(&ioas->iopt, NULL, 0, alignment);
+	ranges = kvmalloc_array(max, sizeof(*ranges), GFP_KERNEL_ACCOUNT);
+	if (!ranges && max)
+		return -ENOMEM;
+	nr = iopt_usable_ranges(&ioas->iopt, ranges, max, alignment);
+	/* Those that came meanwhile are left out. */
+	nr = min(nr, max);
+
+	caps->chain = kvzalloc(struct_size(caps->chain, iova_ranges, nr) +
+			       sizeof(struct vfio_iommu_type1_info_dma_avail),
+			       GFP_KERNEL_ACCOUNT);
+	if (caps->chain) {
+		fill_chain(caps, ranges, nr);
+		ret = 0;
+	}
+	kvfree(ranges);
+	return ret;
+}
+
+static int get_info(struct iommufd_ctx *ictx, void __user *uptr)
+{
+	const size_t min_size =
+		offsetofend(struct vfio_iommu_type1_info, iova_pgsizes);
+	const size_t full_size =
+		offsetofend(struct vfio_iommu_type1_info, cap_offset);
+	struct vfio_iommu_type1_info info = {};
+	struct iommufd_ioas *ioas;
+	unsigned long alignment;
+	struct info_caps caps;
+	size_t size;
+	int ret;
+
+	if (copy_from_user(&info, uptr, min_size))
+		return -EFAULT;
+	if (info.argsz < min_size)
+		return -EINVAL;
+
+	ioas = get_ioas(ictx);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	ret = make_caps(ioas, &caps, &alignment);
+	if (!ret)
+		info.iova_pgsizes = page_sizes(ioas, alignment);
+	iommufd_object_put(&ioas->obj);
+	if (ret)
+		return ret;
+
+	info.flags = VFIO_IOMMU_INFO_PGSIZES | VFIO_IOMMU_INFO_CAPS;
+	size = info.argsz < full_size ? min_size : full_size;
+	if (info.argsz >= CHAIN_OFFSET + caps.size) {
+		info.cap_offset = CHAIN_OFFSET;
+		if (copy_to_user(uptr + CHAIN_OFFSET, caps.chain, caps.size))
+			ret = -EFAULT;
+	} else {
+		info.argsz = CHAIN_OFFSET + caps.size;
+	}
+	kvfree(caps.chain);
+	if (!ret && copy_to_user(uptr, &info, size))
+		ret = -EFAULT;
+	return ret;
+}
+
+/* ---- mapping ---- */
+
+static int map_prot(u32 flags)
+{
+	int prot = 0;
+
+	if (flags & VFIO_DMA_MAP_FLAG_READ)
+		prot |= IOMMU_READ;
+	if (flags & VFIO_DMA_MAP_FLAG_WRITE)
+		prot |= IOMMU_WRITE;
+	return prot;
+}
+
+static int map_dma(struct iommufd_ctx *ictx, void __user *uptr)
+{
+	const size_t size = offsetofend(struct vfio_iommu_type1_dma_map, size);
+	struct vfio_iommu_type1_dma_map map;
+	struct iommufd_ioas *ioas;
+	int ret;
+
+	if (copy_from_user(&map, uptr, size))
+		return -EFAULT;
+	if (map.argsz < size || map.flags & ~(VFIO_DMA_MAP_FLAG_READ |
+					      VFIO_DMA_MAP_FLAG_WRITE))
+		return -EINVAL;
+	if (map.iova >= ULONG_MAX || map.size >= ULONG_MAX ||
+	    map.vaddr > ULONG_MAX)
+		return -EOVERFLOW;
+	if (!map_prot(map.flags))
+		return -EINVAL;
+
+	ioas = get_ioas_held(ictx);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	ret = iommufd_ioas_map_fixed(ictx, ioas, map.iova, map.vaddr, map.size,
+				     map_prot(map.flags));
+	iommufd_object_unhold(&ioas->obj);
+	return ret;
+}
+
+/*
+ * An empty range is not an error here, but a mapping that would be cut is.  Who
+ * maps at the same time may get either.
+ */
+static int unmap_range(struct io_pagetable *iopt, u64 iova, u64 length,
+		       unsigned long *unmapped, struct list_head *drop)
+{
+	unsigned long last;
+	int ret;
+
+	if (iova >= ULONG_MAX || length >= ULONG_MAX)
+		return -EOVERFLOW;
+	if (!length)
+		return -EINVAL;
+	if (check_add_overflow((unsigned long)iova, (unsigned long)length - 1,
+			       &last))
+		return -EOVERFLOW;
+
+	if (iopt_has_huge_pages(iopt))
+		ret = iopt_unmap(iopt, iova, last, unmapped, drop);
+	else
+		ret = iopt_unmap_cut(iopt, iova, last, unmapped, drop);
+	if (ret == -ENOENT && iopt_is_free(iopt, iova, last))
+		ret = 0;
+	return ret;
+}
+
+static int unmap_dma(struct iommufd_ctx *ictx, void __user *uptr)
+{
+	const size_t size =
+		offsetofend(struct vfio_iommu_type1_dma_unmap, size);
+	struct vfio_iommu_type1_dma_unmap unmap;
+	struct iommufd_ioas *ioas;
+	unsigned long unmapped;
+	LIST_HEAD(drop);
+	int ret;
+
+	if (copy_from_user(&unmap, uptr, size))
+		return -EFAULT;
+	if (unmap.argsz < size || unmap.flags & ~VFIO_DMA_UNMAP_FLAG_ALL)
+		return -EINVAL;
+	if (unmap.flags && (unmap.iova || unmap.size))
+		return -EINVAL;
+
+	ioas = get_ioas(ictx);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	if (unmap.flags)
+		ret = iopt_unmap_all(&ioas->iopt, &unmapped, &drop);
+	else
+		ret = unmap_range(&ioas->iopt, unmap.iova, unmap.size,
+				  &unmapped, &drop);
+	iommufd_object_put(&ioas->obj);
+	iopt_pins_drop(&drop);
+	if (ret)
+		return ret;
+
+	unmap.size = unmapped;
+	return copy_to_user(uptr, &unmap, size) ? -EFAULT : 0;
+}
+
+/**
+ * iommufd_vfio_ioctl() - an ioctl that is none of iommufd's own
+ * @ictx: the context
+ * @cmd: the ioctl
+ * @arg: its argument
+ *
+ * Return: what the ioctl returns, or -ENOTTY when VFIO has none of that number.
+ */
+long iommufd_vfio_ioctl(struct iommufd_ctx *ictx, unsigned int cmd,
+			unsigned long arg)
+{
+	void __user *uptr = (void __user *)arg;
+
+	switch (cmd) {
+	case VFIO_GET_API_VERSION:
+		return VFIO_API_VERSION;
+	case VFIO_CHECK_EXTENSION:
+		return check_extension(ictx, arg);
+	case VFIO_SET_IOMMU:
+		return set_iommu(ictx, arg);
+	case VFIO_IOMMU_GET_INFO:
+		return get_info(ictx, uptr);
+	case VFIO_IOMMU_MAP_DMA:
+		return map_dma(ictx, uptr);
+	case VFIO_IOMMU_UNMAP_DMA:
+		return unmap_dma(ictx, uptr);
+	default:
+		return -ENOTTY;
+	}
+}
