@@ -6,28 +6,49 @@
 
 #include "backend.h"
 #include "iommu.h"
+#include "type1.h"
 #include "vfio.h"
 
-static int container_open(struct backend *b, const char *bdf)
+static int container_open(struct backend *b)
 {
-	return type1_open(&b->type1, bdf);
+	struct type1 t1;
+	int rc;
+
+	rc = type1_open(&t1, b->device.bdf);
+	if (rc)
+		return rc;
+	b->fd = t1.container;
+	b->device.fd = t1.group;
+	rc = vfio_group_open(b->second.bdf);
+	if (rc < 0) {
+		type1_close(&t1);
+		return rc;
+	}
+	b->second.fd = rc;
+	return 0;
 }
 
 static void container_close(struct backend *b)
 {
-	type1_close(&b->type1);
+	close(b->second.fd);
+	close(b->device.fd);
+	close(b->fd);
 }
 
 static int container_map(struct backend *b, void *mem, uint64_t len,
 			 uint64_t iova)
 {
-	return type1_map(&b->type1, mem, len, iova,
+	struct type1 t1 = { .container = b->fd };
+
+	return type1_map(&t1, mem, len, iova,
 			 VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE);
 }
 
 static int container_unmap(struct backend *b, uint64_t iova, uint64_t len)
 {
-	return type1_unmap(&b->type1, iova, len);
+	struct type1 t1 = { .container = b->fd };
+
+	return type1_unmap(&t1, iova, len);
 }
 
 static int container_unmap_all(struct backend *b)
@@ -37,61 +58,153 @@ static int container_unmap_all(struct backend *b)
 		.flags = VFIO_DMA_UNMAP_FLAG_ALL,
 	};
 
-	return xioctl(b->type1.container, VFIO_IOMMU_UNMAP_DMA, &cmd);
+	return xioctl(b->fd, VFIO_IOMMU_UNMAP_DMA, &cmd);
 }
 
-static int ioas_open(struct backend *b, const char *bdf)
+static int container_attach(struct backend *b)
 {
-	uint32_t pt;
+	return xioctl(b->second.fd, VFIO_GROUP_SET_CONTAINER, &b->fd);
+}
+
+static int container_detach(struct backend *b)
+{
+	return xioctl(b->second.fd, VFIO_GROUP_UNSET_CONTAINER, NULL);
+}
+
+static int device_bind(struct device *device, int iommufd)
+{
+	int rc;
+
+	rc = vfio_cdev_open(device->bdf);
+	if (rc < 0)
+		return rc;
+	device->fd = rc;
+	rc = vfio_bind(device->fd, iommufd, &device->id);
+	if (rc)
+		close(device->fd);
+	return rc;
+}
+
+static int device_attach(struct device *device, uint32_t pt)
+{
+	return vfio_attach(device->fd, &pt);
+}
+
+static int ioas_open(struct backend *b)
+{
 	int rc;
 
 	rc = iommu_open();
 	if (rc < 0)
 		return rc;
-	b->iommufd = rc;
-	rc = vfio_cdev_open(bdf);
-	if (rc < 0)
+	b->fd = rc;
+	rc = device_bind(&b->device, b->fd);
+	if (rc)
 		goto err_iommufd;
-	b->dev = rc;
-	rc = vfio_bind(b->dev, b->iommufd, NULL);
+	rc = device_bind(&b->second, b->fd);
 	if (rc)
-		goto err_dev;
-	rc = ioas_alloc(b->iommufd, &b->ioas);
+		goto err_device;
+	rc = ioas_alloc(b->fd, &b->ioas);
 	if (rc)
-		goto err_dev;
-	pt = b->ioas;
-	rc = vfio_attach(b->dev, &pt);
+		goto err_second;
+	rc = device_attach(&b->device, b->ioas);
 	if (rc)
-		goto err_dev;
+		goto err_second;
 	return 0;
 
-err_dev:
-	close(b->dev);
+err_second:
+	close(b->second.fd);
+err_device:
+	close(b->device.fd);
 err_iommufd:
-	close(b->iommufd);
+	close(b->fd);
 	return rc;
 }
 
 static void ioas_close(struct backend *b)
 {
-	close(b->dev);
-	close(b->iommufd);
+	close(b->second.fd);
+	close(b->device.fd);
+	close(b->fd);
 }
 
 static int ioas_map_rw(struct backend *b, void *mem, uint64_t len,
 		       uint64_t iova)
 {
-	return ioas_map(b->iommufd, b->ioas, mem, len, iova, IOMMU_MAP_RW);
+	return ioas_map(b->fd, b->ioas, mem, len, iova, IOMMU_MAP_RW);
 }
 
 static int ioas_unmap_range(struct backend *b, uint64_t iova, uint64_t len)
 {
-	return ioas_unmap(b->iommufd, b->ioas, iova, len, NULL);
+	return ioas_unmap(b->fd, b->ioas, iova, len, NULL);
 }
 
 static int ioas_unmap_all(struct backend *b)
 {
-	return ioas_unmap(b->iommufd, b->ioas, 0, UINT64_MAX, NULL);
+	return ioas_unmap(b->fd, b->ioas, 0, UINT64_MAX, NULL);
+}
+
+static int ioas_attach(struct backend *b)
+{
+	return device_attach(&b->second, b->ioas);
+}
+
+static int ioas_detach(struct backend *b)
+{
+	return vfio_detach(b->second.fd);
+}
+
+static int ioas_attach_own(struct backend *b)
+{
+	int rc;
+
+	rc = hwpt_alloc(b->fd, b->second.id, b->ioas, &b->hwpt);
+	if (rc)
+		return rc;
+	rc = device_attach(&b->second, b->hwpt);
+	if (rc)
+		iommu_destroy(b->fd, b->hwpt);
+	return rc;
+}
+
+static int ioas_detach_own(struct backend *b)
+{
+	int rc;
+
+	rc = vfio_detach(b->second.fd);
+	return rc ? rc : iommu_destroy(b->fd, b->hwpt);
+}
+
+static int ioas_copy_begin(struct backend *b)
+{
+	int rc;
+
+	rc = ioas_alloc(b->fd, &b->copy);
+	if (rc)
+		return rc;
+	rc = device_attach(&b->second, b->copy);
+	if (rc)
+		iommu_destroy(b->fd, b->copy);
+	return rc;
+}
+
+static int ioas_copy_range(struct backend *b, uint64_t iova, uint64_t len)
+{
+	return ioas_copy(b->fd, b->copy, iova, b->ioas, iova, len,
+			 IOMMU_MAP_RW);
+}
+
+static int ioas_copy_unmap(struct backend *b, uint64_t iova, uint64_t len)
+{
+	return ioas_unmap(b->fd, b->copy, iova, len, NULL);
+}
+
+static int ioas_copy_end(struct backend *b)
+{
+	int rc;
+
+	rc = vfio_detach(b->second.fd);
+	return rc ? rc : iommu_destroy(b->fd, b->copy);
 }
 
 const struct backend_ops backends[NR_BACKENDS] = {
@@ -102,6 +215,8 @@ const struct backend_ops backends[NR_BACKENDS] = {
 		.map = container_map,
 		.unmap = container_unmap,
 		.unmap_all = container_unmap_all,
+		.attach = container_attach,
+		.detach = container_detach,
 	},
 	[IOMMUFD] = {
 		.name = "iommufd",
@@ -110,5 +225,13 @@ const struct backend_ops backends[NR_BACKENDS] = {
 		.map = ioas_map_rw,
 		.unmap = ioas_unmap_range,
 		.unmap_all = ioas_unmap_all,
+		.attach = ioas_attach,
+		.detach = ioas_detach,
+		.attach_own = ioas_attach_own,
+		.detach_own = ioas_detach_own,
+		.copy_begin = ioas_copy_begin,
+		.copy = ioas_copy_range,
+		.copy_unmap = ioas_copy_unmap,
+		.copy_end = ioas_copy_end,
 	},
 };

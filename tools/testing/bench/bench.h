@@ -11,11 +11,14 @@
 #define MB		(1024 * 1024UL)
 #define IOVA		(4UL << 30)
 
-/* The device that everything is mapped for, and a second one */
-const char *bench_device(const char *name);
+static inline double least(double a, double b)
+{
+	return a < b ? a : b;
+}
 
-/* Ends the program with a message when @rc is an errno. */
+/* These end the program with a message when something fails. */
 void check(int rc, const char *who, const char *what);
+void bench_open(struct backend *b, const struct backend_ops *ops);
 
 /* Real time of two threads against one, as a table; to be run on two CPUs */
 void bench_threads(void);

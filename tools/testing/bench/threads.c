@@ -127,11 +127,6 @@ static void run(const struct job *job, struct backend *b, char *mem,
 	pthread_barrier_destroy(&barrier);
 }
 
-static double least(double a, double b)
-{
-	return a < b ? a : b;
-}
-
 /* The best of some rounds, in which both take turns: the host is not idle. */
 static void compare(const struct job *job, struct backend *b, char *mem,
 		    struct seconds *one, struct seconds *two)
@@ -182,7 +177,7 @@ static void print_head(void)
 
 void bench_threads(void)
 {
-	struct backend b = {};
+	struct backend b;
 	size_t i, k;
 	char *mem;
 
@@ -196,9 +191,7 @@ void bench_threads(void)
 	print_head();
 	for (i = 0; i < ARRAY_SIZE(jobs); i++) {
 		for (k = 0; k < NR_BACKENDS; k++) {
-			b.ops = &backends[k];
-			check(b.ops->open(&b, bench_device("TESTDEV0")),
-			      b.ops->name, "open");
+			bench_open(&b, &backends[k]);
 			print_job(&jobs[i], &b, mem);
 			b.ops->close(&b);
 		}

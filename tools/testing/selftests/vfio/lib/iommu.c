@@ -71,6 +71,23 @@ int ioas_map_anywhere(int iommufd, uint32_t ioas, const void *va,
 	return map(iommufd, ioas, va, length, iova, flags);
 }
 
+int ioas_copy(int iommufd, uint32_t dst_ioas, uint64_t dst_iova,
+	      uint32_t src_ioas, uint64_t src_iova, uint64_t length,
+	      uint32_t flags)
+{
+	struct iommu_ioas_copy cmd = {
+		.size = sizeof(cmd),
+		.flags = flags | IOMMU_IOAS_MAP_FIXED_IOVA,
+		.dst_ioas_id = dst_ioas,
+		.src_ioas_id = src_ioas,
+		.length = length,
+		.dst_iova = dst_iova,
+		.src_iova = src_iova,
+	};
+
+	return xioctl(iommufd, IOMMU_IOAS_COPY, &cmd);
+}
+
 int ioas_unmap(int iommufd, uint32_t ioas, uint64_t iova, uint64_t length,
 	       uint64_t *unmapped)
 {
@@ -103,6 +120,21 @@ int ioas_ranges(int iommufd, uint32_t ioas, struct iommu_iova_range *ranges,
 	*num = cmd.num_iovas;
 	if (alignment)
 		*alignment = cmd.out_iova_alignment;
+	return rc;
+}
+
+int hwpt_alloc(int iommufd, uint32_t dev, uint32_t pt, uint32_t *hwpt)
+{
+	struct iommu_hwpt_alloc cmd = {
+		.size = sizeof(cmd),
+		.dev_id = dev,
+		.pt_id = pt,
+	};
+	int rc;
+
+	rc = xioctl(iommufd, IOMMU_HWPT_ALLOC, &cmd);
+	if (!rc)
+		*hwpt = cmd.out_hwpt_id;
 	return rc;
 }
 

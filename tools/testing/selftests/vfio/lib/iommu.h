@@ -30,6 +30,11 @@ int ioas_map(int iommufd, uint32_t ioas, const void *va, uint64_t length,
 int ioas_map_anywhere(int iommufd, uint32_t ioas, const void *va,
 		      uint64_t length, uint64_t *iova, uint32_t flags);
 
+/* The same memory at another IOVA, or in another IOAS. */
+int ioas_copy(int iommufd, uint32_t dst_ioas, uint64_t dst_iova,
+	      uint32_t src_ioas, uint64_t src_iova, uint64_t length,
+	      uint32_t flags);
+
 /* @unmapped: the bytes that were mapped there; may be NULL. */
 int ioas_unmap(int iommufd, uint32_t ioas, uint64_t iova, uint64_t length,
 	       uint64_t *unmapped);
@@ -37,6 +42,9 @@ int ioas_unmap(int iommufd, uint32_t ioas, uint64_t iova, uint64_t length,
 /* @num: in, the entries in @ranges; out, the entries there are. */
 int ioas_ranges(int iommufd, uint32_t ioas, struct iommu_iova_range *ranges,
 		uint32_t *num, uint64_t *alignment);
+
+/* A page table of the device's IOMMU that shows the IOAS @pt. */
+int hwpt_alloc(int iommufd, uint32_t dev, uint32_t pt, uint32_t *hwpt);
 
 /* IOMMU_OPTION_RLIMIT_MODE: 0 charges the user, 1 the process that maps. */
 int iommu_set_rlimit_mode(int iommufd, uint64_t mode);
