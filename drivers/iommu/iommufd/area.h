@@ -7,9 +7,9 @@
 #define _IOMMUFD_AREA_H
 
 #include <linux/atomic.h>
-#include <linux/interval_tree.h>
 #include <linux/lockdep.h>
 #include <linux/pfn.h>
+#include <linux/rbtree.h>
 
 #include "io_pagetable.h"
 
@@ -29,11 +29,14 @@ enum iopt_area_state {
 
 /**
  * struct iopt_area - a mapping
- * @node: its I/O addresses
+ * @node: in the tree of the address space, by @start
+ * @start: first I/O address
+ * @last: last I/O address
  * @pages: what it shows a part of, a reference
  * @offset: of the first byte in @pages
  * @prot: IOMMU_READ, IOMMU_WRITE
- * @state: guarded by iova_rwsem
+ * @state: guarded by iova_rwsem, but that the call that makes the area declares
+ *	it mapped with domains_rwsem held
  * @pinned: is one of the users that the part is pinned for; guarded by
  *	iova_rwsem, or the area belongs to the call that is making it
  * @accesses: how often accesses use it; raised under iova_rwsem while it is
@@ -41,7 +44,9 @@ enum iopt_area_state {
  * @item: on the list of the call that makes or removes it
  */
 struct iopt_area {
-	struct interval_tree_node node;
+	struct rb_node node;
+	unsigned long start;
+	unsigned long last;
 	struct iopt_pages *pages;
 	unsigned long offset;
 	int prot;
@@ -51,23 +56,28 @@ struct iopt_area {
 	struct list_head item;
 };
 
-static inline struct iopt_area *to_area(struct interval_tree_node *node)
+static inline struct iopt_area *to_area(struct rb_node *node)
 {
-	return node ? container_of(node, struct iopt_area, node) : NULL;
+	return rb_entry_safe(node, struct iopt_area, node);
 }
+
+/* The lowest area that has any of the addresses. */
+struct iopt_area *iopt_first_area(struct io_pagetable *iopt,
+				  unsigned long start, unsigned long last);
 
 static inline struct iopt_area *first_area(struct io_pagetable *iopt,
 					   unsigned long start,
 					   unsigned long last)
 {
 	lockdep_assert_held(&iopt->iova_rwsem);
-	return to_area(interval_tree_iter_first(&iopt->areas, start, last));
+	return iopt_first_area(iopt, start, last);
 }
 
-static inline struct iopt_area *
-next_area(struct iopt_area *area, unsigned long start, unsigned long last)
+static inline struct iopt_area *next_area(struct iopt_area *area,
+					  unsigned long last)
 {
-	return to_area(interval_tree_iter_next(&area->node, start, last));
+	area = to_area(rb_next(&area->node));
+	return area && area->start <= last ? area : NULL;
 }
 
 /* In the order of their addresses. */
@@ -78,12 +88,18 @@ static inline struct iopt_area *any_area(struct io_pagetable *iopt)
 
 static inline struct iopt_area *area_after(struct iopt_area *area)
 {
-	return next_area(area, 0, ULONG_MAX);
+	return next_area(area, ULONG_MAX);
 }
 
 static inline unsigned long area_length(struct iopt_area *area)
 {
-	return area->node.last - area->node.start + 1;
+	return area->last - area->start + 1;
+}
+
+/* Once it is not being filled any more, all else that that did is seen too. */
+static inline enum iopt_area_state area_state(struct iopt_area *area)
+{
+	return smp_load_acquire(&area->state);
 }
 
 /* The part of the pages that it shows, as the pages know it. */

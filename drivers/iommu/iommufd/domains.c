@@ -47,7 +47,7 @@ static unsigned long reach_for(unsigned long last)
  */
 static void domain_unmap(struct iopt_domain *domain, struct iopt_area *area)
 {
-	unsigned long iova = area->node.start, length = 0;
+	unsigned long iova = area->start, length = 0;
 	struct iommu_iotlb_gather gather;
 	struct iopt_run_iter iter;
 	size_t unmapped = 0;
@@ -95,75 +95,145 @@ static void unmap_failed_run(struct iommu_domain *domain, unsigned long iova,
 	}
 }
 
-/* Sets @mapped to the number of bytes that were mapped, also on failure. */
-static int map_run(struct iommu_domain *domain, unsigned long iova,
-		   phys_addr_t phys, unsigned long length, unsigned long step,
-		   int prot, unsigned long *mapped)
+/*
+ * The largest page that fits at the beginning of a run, and how many of it go
+ * there until a larger one would fit.
+ */
+static size_t page_size_at(struct iommu_domain *domain, unsigned long iova,
+			   phys_addr_t phys, unsigned long length,
+			   size_t *count)
 {
-	int ret;
+	unsigned long sizes = domain->pgsize_bitmap, fitting, larger, to_larger;
+	size_t size;
 
-	for (*mapped = 0; *mapped < length; *mapped += step) {
-		step = min(step, length - *mapped);
-		ret = iommu_map(domain, iova + *mapped, phys + *mapped, step,
-				prot);
-		if (ret) {
-			unmap_failed_run(domain, iova + *mapped, step);
-			return ret;
-		}
-		cond_resched();
+	fitting = sizes & GENMASK(__fls(length), 0);
+	if (iova | phys)
+		fitting &= GENMASK(__ffs(iova | phys), 0);
+	size = BIT(__fls(fitting));
+
+	larger = sizes & ~GENMASK(__fls(size), 0);
+	if (larger) {
+		larger = BIT(__ffs(larger));
+		to_larger = -iova & (larger - 1);
+		if (!((iova ^ phys) & (larger - 1)) &&
+		    length >= to_larger && length - to_larger >= larger)
+			length = to_larger;
 	}
-	return 0;
+	*count = length / size;
+	return size;
+}
+
+/*
+ * What iommu_map() does, but for the flush, which is done once for all runs.
+ * Returns the number of bytes that were mapped; sets @ret if that is not all.
+ */
+static unsigned long map_pieces(struct iommu_domain *domain, unsigned long iova,
+				phys_addr_t phys, unsigned long length,
+				int prot, int *ret)
+{
+	unsigned long done = 0;
+	size_t size, count, mapped;
+
+	while (done < length && !*ret) {
+		mapped = 0;
+		size = page_size_at(domain, iova + done, phys + done,
+				    length - done, &count);
+		*ret = domain->ops->map_pages(domain, iova + done, phys + done,
+					      size, count, prot, GFP_KERNEL,
+					      &mapped);
+		done += mapped;
+	}
+	return done;
+}
+
+/* With page tables of a kind that has no such op. */
+static unsigned long map_whole(struct iommu_domain *domain, unsigned long iova,
+			       phys_addr_t phys, unsigned long length,
+			       int prot, int *ret)
+{
+	*ret = iommu_map(domain, iova, phys, length, prot);
+	return *ret ? 0 : length;
+}
+
+/* Each page on its own if @small.  As map_pieces(). */
+static unsigned long map_run(struct iommu_domain *domain, unsigned long iova,
+			     phys_addr_t phys, unsigned long length, int prot,
+			     bool small, int *ret)
+{
+	unsigned long done = 0, step = small ? PAGE_SIZE : length;
+
+	do {
+		if (domain->ops->map_pages)
+			done += map_pieces(domain, iova + done, phys + done,
+					   step, prot, ret);
+		else
+			done += map_whole(domain, iova + done, phys + done,
+					  step, prot, ret);
+	} while (done < length && !*ret);
+	return done;
+}
+
+static void sync_map(struct iommu_domain *domain, struct iopt_area *area)
+{
+	if (domain->ops->iotlb_sync_map)
+		domain->ops->iotlb_sync_map(domain, area->start,
+					    area_length(area));
+}
+
+/* Of the run that failed, @length bytes are left from @iova on. */
+static void undo_map(struct iommu_domain *domain, struct iopt_area *area,
+		     unsigned long iova, unsigned long length)
+{
+	if (iova != area->start)
+		iommu_unmap(domain, area->start, iova - area->start);
+	unmap_failed_run(domain, iova, length);
 }
 
 static int domain_map_runs(struct iopt_domain *domain, struct iopt_area *area,
-			   unsigned long step)
+			   bool small)
 {
-	unsigned long iova = area->node.start, mapped;
+	int prot = area->prot | IOMMU_CACHE, ret = 0;
+	unsigned long iova = area->start, done;
 	struct iopt_run_iter iter;
-	int ret = 0;
 
 	iopt_run_iter_init(&iter, area->pages, area->offset, area_length(area));
-	for (; iter.length && !ret; iopt_run_iter_next(&iter)) {
-		ret = map_run(domain->domain, iova, iter.phys, iter.length,
-			      step, area->prot | IOMMU_CACHE, &mapped);
-		iova += mapped;
+	while (iter.length) {
+		done = map_run(domain->domain, iova, iter.phys, iter.length,
+			       prot, small, &ret);
+		iova += done;
+		if (ret)
+			break;
+		iopt_run_iter_next(&iter);
 	}
 	iopt_run_iter_done(&iter);
-	if (!ret)
+	if (!ret) {
+		sync_map(domain->domain, area);
 		return 0;
+	}
 
-	if (iova != area->node.start)
-		iommu_unmap(domain->domain, area->node.start,
-			    iova - area->node.start);
+	undo_map(domain->domain, area, iova, iter.length - done);
 	/* Drivers have their own ways to say that they cannot. */
 	return ret == -ENOMEM ? ret : -EINVAL;
-}
-
-/* What one iommu_map() makes is not cut later. */
-static unsigned long map_step(struct io_pagetable *iopt)
-{
-	return iopt->small_pages ? PAGE_SIZE : ULONG_MAX;
 }
 
 static int domain_map(struct io_pagetable *iopt, struct iopt_domain *domain,
 		      struct iopt_area *area)
 {
-	unsigned long step = map_step(iopt);
 	int ret;
 
 	lockdep_assert_held(&iopt->domains_rwsem);
 
-	if (!needs_growth(domain, area->node.last)) {
+	if (!needs_growth(domain, area->last)) {
 		down_read(&domain->growth_rwsem);
-		ret = domain_map_runs(domain, area, step);
+		ret = domain_map_runs(domain, area, iopt->small_pages);
 		up_read(&domain->growth_rwsem);
 		return ret;
 	}
 
 	down_write(&domain->growth_rwsem);
-	ret = domain_map_runs(domain, area, step);
-	if (!ret && needs_growth(domain, area->node.last))
-		WRITE_ONCE(domain->reach, reach_for(area->node.last));
+	ret = domain_map_runs(domain, area, iopt->small_pages);
+	if (!ret && needs_growth(domain, area->last))
+		WRITE_ONCE(domain->reach, reach_for(area->last));
 	up_write(&domain->growth_rwsem);
 	return ret;
 }
@@ -218,7 +288,7 @@ void iopt_unmap_area(struct io_pagetable *iopt, struct iopt_area *area)
 /* Those that are being made are mapped, and pinned, by their own calls. */
 static bool in_domains(struct iopt_area *area)
 {
-	return area->state != IOPT_AREA_FILLING;
+	return area_state(area) != IOPT_AREA_FILLING;
 }
 
 /* The first area from @start on that a new domain would find unpinned. */
@@ -260,8 +330,8 @@ static bool get_wanted(struct io_pagetable *iopt, unsigned long start,
 	if (area)
 		*wanted = (struct wanted){
 			.pages = iopt_pages_get(area->pages),
-			.iova = area->node.start,
-			.last = area->node.last,
+			.iova = area->start,
+			.last = area->last,
 			.first = area_first_page(area),
 			.npages = area_npages(area),
 		};
@@ -278,8 +348,8 @@ static bool give_wanted(struct io_pagetable *iopt, struct wanted *wanted)
 	down_write(&iopt->iova_rwsem);
 	area = first_area(iopt, wanted->iova, wanted->iova);
 	taken = area && area->pages == wanted->pages &&
-		area->node.start == wanted->iova &&
-		area->node.last == wanted->last &&
+		area->start == wanted->iova &&
+		area->last == wanted->last &&
 		area_first_page(area) == wanted->first && in_domains(area) &&
 		!area->pinned;
 	if (taken)

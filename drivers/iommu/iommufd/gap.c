@@ -15,8 +15,8 @@
 #include <linux/mm.h>
 #include <linux/overflow.h>
 
+#include "area.h"
 #include "gap.h"
-#include "io_pagetable.h"
 
 /**
  * struct gap_want - what is looked for
@@ -50,12 +50,23 @@ static bool align_up(const struct gap_want *want, unsigned long from,
 	       !check_add_overflow(*start, want->length - 1, last);
 }
 
-static struct interval_tree_node *first_used(struct io_pagetable *iopt,
-					     unsigned long start,
-					     unsigned long last)
+/* Sets @used to something that is in the way. */
+static bool is_used(struct io_pagetable *iopt, unsigned long start,
+		    unsigned long last, struct iopt_range *used)
 {
-	return interval_tree_iter_first(&iopt->areas, start, last) ?:
-	       interval_tree_iter_first(&iopt->reserved, start, last);
+	struct interval_tree_node *reserved;
+	struct iopt_area *area;
+
+	area = first_area(iopt, start, last);
+	if (area) {
+		*used = (struct iopt_range){ area->start, area->last };
+		return true;
+	}
+	reserved = interval_tree_iter_first(&iopt->reserved, start, last);
+	if (!reserved)
+		return false;
+	*used = (struct iopt_range){ reserved->start, reserved->last };
+	return true;
 }
 
 /*
@@ -70,14 +81,18 @@ static bool is_allowed(struct io_pagetable *iopt, unsigned long from,
 	if (RB_EMPTY_ROOT(&iopt->allowed.rb_root))
 		return true;
 	allowed = interval_tree_iter_first(&iopt->allowed, from, ULONG_MAX);
-	if (!allowed)
-		*next = ULONG_MAX;
-	else if (allowed->start > from)
-		*next = allowed->start;
-	else if (allowed->last < last)
+	if (!allowed || allowed->start > from) {
+		*next = allowed ? allowed->start : ULONG_MAX;
+		return false;
+	}
+	/* Ranges that adjoin are one. */
+	do {
+		if (allowed->last >= last)
+			return true;
 		*next = allowed->last + 1;
-	else
-		return true;
+		allowed = interval_tree_iter_first(&iopt->allowed, *next,
+						   *next);
+	} while (allowed);
 	return false;
 }
 
@@ -90,25 +105,24 @@ static bool search(struct io_pagetable *iopt, const struct gap_want *want,
 		   unsigned long *iova, unsigned long *skipped)
 {
 	unsigned long last, next, first_skipped = ULONG_MAX;
-	struct interval_tree_node *used;
+	struct iopt_range used;
 
 	from = max(from, iopt->aperture.start);
 	while (align_up(want, from, iova, &last) &&
 	       last <= iopt->aperture.last) {
 		if (is_allowed(iopt, from, last, &next)) {
-			used = first_used(iopt, *iova, last);
-			if (!used) {
+			if (!is_used(iopt, *iova, last, &used)) {
 				if (*iova - from >= notable)
 					first_skipped = min(first_skipped,
 							    from);
 				*skipped = min(first_skipped, *iova);
 				return true;
 			}
-			if (used->last == ULONG_MAX)
+			if (used.last == ULONG_MAX)
 				return false;
-			if (used->start > from && used->start - from >= notable)
+			if (used.start > from && used.start - from >= notable)
 				first_skipped = min(first_skipped, from);
-			next = used->last + 1;
+			next = used.last + 1;
 		} else if (next - from >= notable &&
 			   interval_tree_iter_first(&iopt->allowed, from,
 						    from)) {
@@ -118,6 +132,38 @@ static bool search(struct io_pagetable *iopt, const struct gap_want *want,
 		cond_resched();
 	}
 	return false;
+}
+
+/* The gap that what was freed is in may begin before that. */
+static unsigned long gap_start(struct io_pagetable *iopt, unsigned long iova)
+{
+	struct rb_node *node = iopt->areas.rb_node;
+	unsigned long start = 0;
+	struct iopt_area *area;
+
+	while (node) {
+		area = to_area(node);
+		if (area->last < iova) {
+			start = area->last + 1;
+			node = node->rb_right;
+		} else {
+			node = node->rb_left;
+		}
+	}
+	return start;
+}
+
+static void heed_freed(struct io_pagetable *iopt)
+{
+	unsigned long start;
+	unsigned int i;
+
+	if (iopt->gap_freed == ULONG_MAX)
+		return;
+	start = gap_start(iopt, iopt->gap_freed);
+	for (i = 0; i < IOPT_GAP_CLASSES; i++)
+		iopt->gap_from[i] = min(iopt->gap_from[i], start);
+	iopt->gap_freed = ULONG_MAX;
 }
 
 static bool search_pages(struct io_pagetable *iopt, const struct gap_want *want,
@@ -130,6 +176,7 @@ static bool search_pages(struct io_pagetable *iopt, const struct gap_want *want,
 	unsigned int class = size_class(pages.length), i;
 	unsigned long from = 1, skipped;
 
+	heed_freed(iopt);
 	for (i = 0; i <= class; i++)
 		from = max(from, iopt->gap_from[i]);
 	if (!search(iopt, &pages, from, PAGE_SIZE << class, iova, &skipped))
@@ -179,16 +226,13 @@ int iopt_find_gap(struct io_pagetable *iopt, unsigned long uptr,
 /**
  * iopt_gap_freed() - there may be a gap again
  * @iopt: the address space
- * @start: where it begins at the lowest
+ * @start: the lowest address that became free
  *
  * Context: iova_rwsem is held for writing.
  */
 void iopt_gap_freed(struct io_pagetable *iopt, unsigned long start)
 {
-	unsigned int i;
-
 	lockdep_assert_held_write(&iopt->iova_rwsem);
 
-	for (i = 0; i < IOPT_GAP_CLASSES; i++)
-		iopt->gap_from[i] = min(iopt->gap_from[i], start);
+	iopt->gap_freed = min(iopt->gap_freed, start);
 }

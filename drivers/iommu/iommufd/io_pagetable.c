@@ -39,7 +39,7 @@ void iopt_init(struct io_pagetable *iopt)
 	init_rwsem(&iopt->iova_rwsem);
 	INIT_LIST_HEAD(&iopt->accesses);
 	init_waitqueue_head(&iopt->access_wait);
-	iopt->areas = RB_ROOT_CACHED;
+	iopt->areas = RB_ROOT;
 	iopt->reserved = RB_ROOT_CACHED;
 	iopt->allowed = RB_ROOT_CACHED;
 	iopt->alignment = 1;
@@ -65,6 +65,33 @@ void iopt_destroy(struct io_pagetable *iopt)
 	iopt_allow(iopt, NULL, 0);
 }
 
+/**
+ * iopt_first_area() - find the lowest area that has any of some addresses
+ * @iopt: the address space
+ * @start: first byte
+ * @last: last byte
+ *
+ * Context: iova_rwsem is held.
+ * Return: the area, or NULL if nothing is mapped there.
+ */
+struct iopt_area *iopt_first_area(struct io_pagetable *iopt,
+				  unsigned long start, unsigned long last)
+{
+	struct rb_node *node = iopt->areas.rb_node;
+	struct iopt_area *area, *found = NULL;
+
+	while (node) {
+		area = to_area(node);
+		if (area->last >= start) {
+			found = area;
+			node = node->rb_left;
+		} else {
+			node = node->rb_right;
+		}
+	}
+	return found && found->start <= last ? found : NULL;
+}
+
 /* ---- areas without a place ---- */
 
 static struct iopt_area *alloc_area(struct iopt_pages *pages,
@@ -79,7 +106,7 @@ static struct iopt_area *alloc_area(struct iopt_pages *pages,
 	area->pages = pages;
 	area->offset = offset;
 	area->prot = prot;
-	area->node.last = length - 1;
+	area->last = length - 1;
 	return area;
 }
 
@@ -155,9 +182,9 @@ static int add_copy(struct list_head *areas, struct iopt_area *from,
 
 	if (prot & IOMMU_WRITE && !from->pages->writable)
 		return -EPERM;
-	start = max(start, from->node.start);
-	last = min(last, from->node.last);
-	area = alloc_area(from->pages, from->offset + start - from->node.start,
+	start = max(start, from->start);
+	last = min(last, from->last);
+	area = alloc_area(from->pages, from->offset + start - from->start,
 			  last - start + 1, prot);
 	if (!area)
 		return -ENOMEM;
@@ -191,12 +218,12 @@ int iopt_add_copy(struct list_head *areas, struct io_pagetable *src,
 	if (down_read_killable(&src->iova_rwsem))
 		return -EINTR;
 	for (area = first_area(src, iova, last); area && !ret;
-	     area = next_area(area, iova, last)) {
-		if (area->node.start > next ||
-		    area->state != IOPT_AREA_MAPPED)
+	     area = next_area(area, last)) {
+		if (area->start > next ||
+		    area_state(area) != IOPT_AREA_MAPPED)
 			break;
 		ret = add_copy(areas, area, iova, last, prot);
-		next = area->node.last + 1;
+		next = area->last + 1;
 	}
 	/* Beyond @last, or 0 behind the last address of all. */
 	if (!ret && next - 1 < last)
@@ -223,6 +250,23 @@ void iopt_free_areas(struct list_head *areas)
 
 /* ---- places ---- */
 
+static void insert_area(struct io_pagetable *iopt, struct iopt_area *area)
+{
+	struct rb_node **link = &iopt->areas.rb_node, *parent = NULL;
+
+	lockdep_assert_held_write(&iopt->iova_rwsem);
+
+	while (*link) {
+		parent = *link;
+		if (area->start < to_area(parent)->start)
+			link = &parent->rb_left;
+		else
+			link = &parent->rb_right;
+	}
+	rb_link_node(&area->node, parent, link);
+	rb_insert_color(&area->node, &iopt->areas);
+}
+
 static void insert_areas(struct io_pagetable *iopt, struct list_head *areas,
 			 unsigned long iova)
 {
@@ -233,25 +277,19 @@ static void insert_areas(struct io_pagetable *iopt, struct list_head *areas,
 
 	list_for_each_entry(area, areas, item) {
 		length = area_length(area);
-		area->node.start = iova;
-		area->node.last = iova + length - 1;
+		area->start = iova;
+		area->last = iova + length - 1;
 		iova += length;
-		interval_tree_insert(&area->node, &iopt->areas);
+		insert_area(iopt, area);
 	}
 }
 
 static void remove_area(struct io_pagetable *iopt, struct iopt_area *area)
 {
-	struct rb_node *prev = rb_prev(&area->node.rb);
-	unsigned long gap = 0;
-
 	lockdep_assert_held_write(&iopt->iova_rwsem);
 
-	/* What it leaves joins the gap below it. */
-	if (prev)
-		gap = rb_entry(prev, struct interval_tree_node, rb)->last + 1;
-	iopt_gap_freed(iopt, gap);
-	interval_tree_remove(&area->node, &iopt->areas);
+	iopt_gap_freed(iopt, area->start);
+	rb_erase(&area->node, &iopt->areas);
 }
 
 static void remove_areas(struct io_pagetable *iopt, struct list_head *areas)
@@ -429,7 +467,10 @@ static void unpin_areas(struct list_head *areas, struct list_head *drop)
 		iopt_area_unpin(area, drop);
 }
 
-/* On success holds domains_rwsem for reading, with the pages pinned if needed. */
+/*
+ * On success holds domains_rwsem for reading, with the pages pinned if there is
+ * a domain.  What the pages were pinned for may be gone again by then.
+ */
 static int pin_and_lock(struct io_pagetable *iopt, struct list_head *areas,
 			struct list_head *drop)
 {
@@ -437,21 +478,21 @@ static int pin_and_lock(struct io_pagetable *iopt, struct list_head *areas,
 	int ret;
 
 	for (;;) {
+		if (!pinned && !list_empty_careful(&iopt->domains)) {
+			ret = pin_areas(areas);
+			if (ret)
+				return ret;
+			pinned = true;
+		}
 		if (down_read_killable(&iopt->domains_rwsem))
 			return -EINTR;
 		if (list_empty(&iopt->domains)) {
-			/* What they were pinned for may be gone again. */
 			unpin_areas(areas, drop);
 			return 0;
 		}
 		if (pinned)
 			return 0;
 		up_read(&iopt->domains_rwsem);
-
-		ret = pin_areas(areas);
-		if (ret)
-			return ret;
-		pinned = true;
 	}
 }
 
@@ -474,15 +515,15 @@ err_unmap:
 	return ret;
 }
 
-static void set_state(struct io_pagetable *iopt, struct list_head *areas,
-		      enum iopt_area_state state)
+/* From here on they are anyone's: the next one is looked up before. */
+static void declare_mapped(struct io_pagetable *iopt, struct list_head *areas)
 {
-	struct iopt_area *area;
+	struct iopt_area *area, *next;
 
-	down_write(&iopt->iova_rwsem);
-	list_for_each_entry(area, areas, item)
-		area->state = state;
-	up_write(&iopt->iova_rwsem);
+	lockdep_assert_held(&iopt->domains_rwsem);
+
+	list_for_each_entry_safe(area, next, areas, item)
+		smp_store_release(&area->state, IOPT_AREA_MAPPED);
 }
 
 /**
@@ -504,7 +545,7 @@ int iopt_fill(struct io_pagetable *iopt, struct list_head *areas)
 		goto err_unplace;
 	ret = map_areas(iopt, areas);
 	if (!ret)
-		set_state(iopt, areas, IOPT_AREA_MAPPED);
+		declare_mapped(iopt, areas);
 	up_read(&iopt->domains_rwsem);
 	if (ret)
 		goto err_unplace;
@@ -560,17 +601,17 @@ static int claim_areas(struct io_pagetable *iopt, unsigned long start,
 	area = first_area(iopt, start, last);
 	if (!area)
 		return -ENOENT;
-	for (; area; area = next_area(area, start, last)) {
+	for (; area; area = next_area(area, last)) {
 		if (!may_cut &&
-		    (area->node.start < start || area->node.last > last))
+		    (area->start < start || area->last > last))
 			return -ENOENT;
-		busy |= area->state != IOPT_AREA_MAPPED;
+		busy |= area_state(area) != IOPT_AREA_MAPPED;
 	}
 	if (busy)
 		return -EBUSY;
 
 	for (area = first_area(iopt, start, last); area;
-	     area = next_area(area, start, last)) {
+	     area = next_area(area, last)) {
 		area->state = IOPT_AREA_CLOSING;
 		list_add_tail(&area->item, claimed);
 	}
@@ -591,8 +632,8 @@ static int evict_accesses(struct io_pagetable *iopt, struct list_head *areas)
 
 	list_for_each_entry(area, areas, item) {
 		while (atomic_read(&area->accesses)) {
-			iopt_notify_accesses(iopt, area->node.start,
-					     area->node.last);
+			iopt_notify_accesses(iopt, area->start,
+					     area->last);
 			ret = wait_event_killable_timeout(iopt->access_wait,
 					!atomic_read(&area->accesses),
 					EVICT_INTERVAL);
@@ -631,6 +672,16 @@ static unsigned long release_areas(struct list_head *areas,
 	return length;
 }
 
+static void unclaim(struct io_pagetable *iopt, struct list_head *claimed)
+{
+	struct iopt_area *area;
+
+	down_write(&iopt->iova_rwsem);
+	list_for_each_entry(area, claimed, item)
+		area->state = IOPT_AREA_MAPPED;
+	up_write(&iopt->iova_rwsem);
+}
+
 static int claim(struct io_pagetable *iopt, unsigned long start,
 		 unsigned long last, bool may_cut, struct list_head *claimed)
 {
@@ -643,7 +694,7 @@ static int claim(struct io_pagetable *iopt, unsigned long start,
 		return ret;
 	ret = evict_accesses(iopt, claimed);
 	if (ret)
-		set_state(iopt, claimed, IOPT_AREA_MAPPED);
+		unclaim(iopt, claimed);
 	return ret;
 }
 
@@ -722,7 +773,7 @@ bool iopt_is_free(struct io_pagetable *iopt, unsigned long start,
 static struct iopt_area *cut_area(struct io_pagetable *iopt,
 				  struct iopt_area *area, unsigned long iova)
 {
-	unsigned long head = iova - area->node.start;
+	unsigned long head = iova - area->start;
 	struct iopt_area *tail;
 
 	lockdep_assert_held_write(&iopt->iova_rwsem);
@@ -739,13 +790,11 @@ static struct iopt_area *cut_area(struct io_pagetable *iopt,
 	iopt_pages_get(area->pages);
 	tail->state = area->state;
 	tail->pinned = area->pinned;
-	tail->node.start = iova;
-	tail->node.last = area->node.last;
+	tail->start = iova;
+	tail->last = area->last;
 
-	interval_tree_remove(&area->node, &iopt->areas);
-	area->node.last = iova - 1;
-	interval_tree_insert(&area->node, &iopt->areas);
-	interval_tree_insert(&tail->node, &iopt->areas);
+	area->last = iova - 1;
+	insert_area(iopt, tail);
 	return tail;
 }
 
@@ -759,7 +808,7 @@ static int cut_claimed(struct io_pagetable *iopt, struct list_head *claimed,
 	lockdep_assert_held_write(&iopt->iova_rwsem);
 
 	area = list_first_entry(claimed, struct iopt_area, item);
-	if (area->node.start < start) {
+	if (area->start < start) {
 		tail = cut_area(iopt, area, start);
 		if (IS_ERR(tail))
 			return PTR_ERR(tail);
@@ -767,7 +816,7 @@ static int cut_claimed(struct io_pagetable *iopt, struct list_head *claimed,
 		area->state = IOPT_AREA_MAPPED;
 	}
 	area = list_last_entry(claimed, struct iopt_area, item);
-	if (area->node.last > last) {
+	if (area->last > last) {
 		tail = cut_area(iopt, area, last + 1);
 		if (IS_ERR(tail))
 			return PTR_ERR(tail);
@@ -810,7 +859,7 @@ int iopt_unmap_cut(struct io_pagetable *iopt, unsigned long start,
 		ret = -EINVAL;
 	up_write(&iopt->iova_rwsem);
 	if (ret)
-		set_state(iopt, &claimed, IOPT_AREA_MAPPED);
+		unclaim(iopt, &claimed);
 	else
 		unmap_claimed(iopt, &claimed);
 	up_read(&iopt->domains_rwsem);

@@ -49,7 +49,8 @@ struct iopt_range {
  *	changed with @domains_rwsem held for writing as well
  * @aperture: addresses that all domains have
  * @gap_from: for each size class, an address below which there is no gap of
- *	that size: see gap.c
+ *	that size, but for what @gap_freed says: see gap.c
+ * @gap_freed: the lowest address that became free since
  * @access_wait: woken when an access stops to use an area
  *
  * Lock order: @domains_rwsem, @iova_rwsem, growth_rwsem of a domain; lock of a
@@ -60,7 +61,7 @@ struct io_pagetable {
 	struct list_head domains;
 
 	struct rw_semaphore iova_rwsem;
-	struct rb_root_cached areas;
+	struct rb_root areas;
 	struct rb_root_cached reserved;
 	struct rb_root_cached allowed;
 	struct list_head accesses;
@@ -68,6 +69,7 @@ struct io_pagetable {
 	bool small_pages;
 	struct iopt_range aperture;
 	unsigned long gap_from[IOPT_GAP_CLASSES];
+	unsigned long gap_freed;
 
 	wait_queue_head_t access_wait;
 };

@@ -85,13 +85,13 @@ static int range_usable(struct io_pagetable *iopt, unsigned long start,
 	unsigned long next = start;
 
 	for (area = first_area(iopt, start, last); area;
-	     area = next_area(area, start, last)) {
-		if (area->node.start > next ||
-		    area->state != IOPT_AREA_MAPPED)
+	     area = next_area(area, last)) {
+		if (area->start > next ||
+		    area_state(area) != IOPT_AREA_MAPPED)
 			return -ENOENT;
 		if ((area->prot & prot) != prot)
 			return -EPERM;
-		next = area->node.last + 1;
+		next = area->last + 1;
 	}
 	return next != start && next - 1 >= last ? 0 : -ENOENT;
 }
@@ -118,7 +118,7 @@ int iopt_use_range(struct io_pagetable *iopt, unsigned long start,
 		return -EINTR;
 	ret = range_usable(iopt, start, last, prot);
 	for (area = first_area(iopt, start, last); area && !ret;
-	     area = next_area(area, start, last))
+	     area = next_area(area, last))
 		atomic_inc(&area->accesses);
 	up_read(&iopt->iova_rwsem);
 	return ret;
@@ -140,7 +140,7 @@ void iopt_unuse_range(struct io_pagetable *iopt, unsigned long start,
 
 	down_read(&iopt->iova_rwsem);
 	for (area = first_area(iopt, start, last); area;
-	     area = next_area(area, start, last))
+	     area = next_area(area, last))
 		wake |= atomic_dec_and_test(&area->accesses);
 	up_read(&iopt->iova_rwsem);
 	if (wake)
@@ -164,7 +164,7 @@ void iopt_used_part(struct io_pagetable *iopt, unsigned long start,
 	down_read(&iopt->iova_rwsem);
 	area = first_area(iopt, start, start);
 	part->pages = area->pages;
-	part->offset = area->offset + start - area->node.start;
-	part->length = min(last, area->node.last) - start + 1;
+	part->offset = area->offset + start - area->start;
+	part->length = min(last, area->last) - start + 1;
 	up_read(&iopt->iova_rwsem);
 }

@@ -298,7 +298,7 @@ static bool areas_aligned(struct io_pagetable *iopt, unsigned long alignment)
 	struct iopt_area *area;
 
 	for (area = any_area(iopt); area; area = area_after(area))
-		if (!IS_ALIGNED(area->node.start | area_length(area) |
+		if (!IS_ALIGNED(area->start | area_length(area) |
 				area->offset, alignment))
 			return false;
 	return true;
@@ -324,13 +324,23 @@ int iopt_raise_alignment(struct io_pagetable *iopt, unsigned long alignment)
 	return 0;
 }
 
-static bool any_outside(struct rb_root_cached *root,
-			const struct iopt_range *range)
+static bool any_area_outside(struct io_pagetable *iopt,
+			     const struct iopt_range *range)
+{
+	return (range->start && first_area(iopt, 0, range->start - 1)) ||
+	       (range->last != ULONG_MAX &&
+		first_area(iopt, range->last + 1, ULONG_MAX));
+}
+
+static bool any_allowed_outside(struct io_pagetable *iopt,
+				const struct iopt_range *range)
 {
 	return (range->start &&
-		interval_tree_iter_first(root, 0, range->start - 1)) ||
+		interval_tree_iter_first(&iopt->allowed, 0,
+					 range->start - 1)) ||
 	       (range->last != ULONG_MAX &&
-		interval_tree_iter_first(root, range->last + 1, ULONG_MAX));
+		interval_tree_iter_first(&iopt->allowed, range->last + 1,
+					 ULONG_MAX));
 }
 
 /**
@@ -356,8 +366,8 @@ int iopt_fit_domain(struct io_pagetable *iopt, struct iopt_domain *domain)
 	narrow_aperture(&aperture, domain->domain);
 
 	down_write(&iopt->iova_rwsem);
-	if (any_outside(&iopt->areas, &aperture) ||
-	    any_outside(&iopt->allowed, &aperture))
+	if (any_area_outside(iopt, &aperture) ||
+	    any_allowed_outside(iopt, &aperture))
 		ret = -EADDRINUSE;
 	else
 		ret = iopt_raise_alignment(iopt, alignment);

@@ -494,24 +494,37 @@ static int add_run(struct pinner *pinner, unsigned long pfn,
 	return 0;
 }
 
+/* How many of the pages adjoin?  Four at a time: huge pages bring hundreds. */
+static unsigned long count_adjoining(struct page **batch, unsigned long npages)
+{
+	struct page *first = batch[0];
+	unsigned long i = 1;
+
+	for (; i + 4 <= npages; i += 4)
+		if (batch[i] != nth_page(first, i) ||
+		    batch[i + 1] != nth_page(first, i + 1) ||
+		    batch[i + 2] != nth_page(first, i + 2) ||
+		    batch[i + 3] != nth_page(first, i + 3))
+			break;
+	while (i < npages && batch[i] == nth_page(first, i))
+		i++;
+	return i;
+}
+
 /* Takes over a batch of pinned pages; those it cannot keep it unpins. */
 static int add_batch(struct pinner *pinner, unsigned long npages)
 {
-	unsigned long start = 0, end;
-	struct page *page;
+	struct page **batch = pinner->batch;
+	unsigned long count;
 	int ret;
 
-	while (start < npages) {
-		page = pinner->batch[start];
-		for (end = start + 1; end < npages; end++)
-			if (pinner->batch[end] != nth_page(page, end - start))
-				break;
-		ret = add_run(pinner, page_to_pfn(page), end - start);
+	for (; npages; batch += count, npages -= count) {
+		count = count_adjoining(batch, npages);
+		ret = add_run(pinner, page_to_pfn(*batch), count);
 		if (ret) {
-			unpin_user_pages(pinner->batch + start, npages - start);
+			unpin_user_pages(batch, npages);
 			return ret;
 		}
-		start = end;
 	}
 	return 0;
 }
