@@ -106,6 +106,12 @@ static size_t page_size_at(struct iommu_domain *domain, unsigned long iova,
 	unsigned long sizes = domain->pgsize_bitmap, fitting, larger, to_larger;
 	size_t size;
 
+	/* The most frequent case of all. */
+	if (length == (sizes & -sizes)) {
+		*count = 1;
+		return length;
+	}
+
 	fitting = sizes & GENMASK(__fls(length), 0);
 	if (iova | phys)
 		fitting &= GENMASK(__ffs(iova | phys), 0);

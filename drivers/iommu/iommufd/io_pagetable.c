@@ -100,13 +100,17 @@ static struct iopt_area *alloc_area(struct iopt_pages *pages,
 {
 	struct iopt_area *area;
 
-	area = kzalloc(sizeof(*area), GFP_KERNEL_ACCOUNT);
+	area = kmalloc(sizeof(*area), GFP_KERNEL_ACCOUNT);
 	if (!area)
 		return NULL;
+	area->start = 0;
+	area->last = length - 1;
 	area->pages = pages;
 	area->offset = offset;
 	area->prot = prot;
-	area->last = length - 1;
+	area->state = IOPT_AREA_FILLING;
+	area->pinned = false;
+	atomic_set(&area->accesses, 0);
 	return area;
 }
 
@@ -226,7 +230,7 @@ int iopt_add_copy(struct list_head *areas, struct io_pagetable *src,
 		next = area->last + 1;
 	}
 	/* Beyond @last, or 0 behind the last address of all. */
-	if (!ret && next - 1 < last)
+	if (!ret && (next == iova || next - 1 < last))
 		ret = -ENOENT;
 	up_read(&src->iova_rwsem);
 	return ret;

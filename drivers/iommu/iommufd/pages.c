@@ -123,7 +123,7 @@ static struct iopt_pages *alloc_pages_struct(unsigned long start,
 {
 	struct iopt_pages *pages;
 
-	pages = kzalloc(sizeof(*pages), GFP_KERNEL_ACCOUNT);
+	pages = kmalloc(sizeof(*pages), GFP_KERNEL_ACCOUNT);
 	if (!pages)
 		return ERR_PTR(-ENOMEM);
 	pages->payer = iommufd_payer_get_current(payers);
@@ -132,11 +132,16 @@ static struct iopt_pages *alloc_pages_struct(unsigned long start,
 		return ERR_PTR(-ENOMEM);
 	}
 	kref_init(&pages->kref);
-	mutex_init(&pages->lock);
-	INIT_LIST_HEAD(&pages->claims);
+	pages->file = NULL;
 	pages->start = start;
 	pages->npages = npages;
 	pages->writable = writable;
+	mutex_init(&pages->lock);
+	pages->npinned = 0;
+	pages->extents = RB_ROOT;
+	INIT_LIST_HEAD(&pages->claims);
+	pages->claim_waiters = 0;
+	pages->claims_ended = 0;
 	return pages;
 }
 
@@ -494,20 +499,24 @@ static int add_run(struct pinner *pinner, unsigned long pfn,
 	return 0;
 }
 
-/* How many of the pages adjoin?  Four at a time: huge pages bring hundreds. */
+/* How many of the pages adjoin?  Eight at a time: huge pages bring hundreds. */
 static unsigned long count_adjoining(struct page **batch, unsigned long npages)
 {
 	struct page *first = batch[0];
-	unsigned long i = 1;
+	unsigned long i;
 
-	for (; i + 4 <= npages; i += 4)
-		if (batch[i] != nth_page(first, i) ||
-		    batch[i + 1] != nth_page(first, i + 1) ||
-		    batch[i + 2] != nth_page(first, i + 2) ||
-		    batch[i + 3] != nth_page(first, i + 3))
+	for (i = 0; i + 8 <= npages; i += 8, first = nth_page(first, 8))
+		if (batch[i] != first ||
+		    batch[i + 1] != nth_page(first, 1) ||
+		    batch[i + 2] != nth_page(first, 2) ||
+		    batch[i + 3] != nth_page(first, 3) ||
+		    batch[i + 4] != nth_page(first, 4) ||
+		    batch[i + 5] != nth_page(first, 5) ||
+		    batch[i + 6] != nth_page(first, 6) ||
+		    batch[i + 7] != nth_page(first, 7))
 			break;
-	while (i < npages && batch[i] == nth_page(first, i))
-		i++;
+	for (; i < npages && batch[i] == first; i++)
+		first = nth_page(first, 1);
 	return i;
 }
 
