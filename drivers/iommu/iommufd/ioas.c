@@ -350,15 +350,14 @@ static int copy_areas(struct iommufd_call *call, struct list_head *areas)
 {
 	struct iommu_ioas_copy *cmd = call->arg;
 	struct iommufd_ioas *src;
-	int ret;
+	int ret = -EINVAL;
 
-	if (!cmd->length || cmd->length > SIZE_MAX - PAGE_SIZE)
-		return -EINVAL;
 	src = iommufd_ioas_get(call->ictx, cmd->src_ioas_id);
 	if (IS_ERR(src))
 		return PTR_ERR(src);
-	ret = iopt_add_copy(areas, &src->iopt, cmd->src_iova, cmd->length,
-			    map_prot(cmd->flags));
+	if (cmd->length && cmd->length <= SIZE_MAX - PAGE_SIZE)
+		ret = iopt_add_copy(areas, &src->iopt, cmd->src_iova,
+				    cmd->length, map_prot(cmd->flags));
 	iommufd_object_put(&src->obj);
 	if (ret)
 		iopt_free_areas(areas);

@@ -71,21 +71,58 @@ int ioas_map_anywhere(int iommufd, uint32_t ioas, const void *va,
 	return map(iommufd, ioas, va, length, iova, flags);
 }
 
+static int copy(int iommufd, uint32_t dst_ioas, uint64_t *dst_iova,
+		uint32_t src_ioas, uint64_t src_iova, uint64_t length,
+		uint32_t flags)
+{
+	struct iommu_ioas_copy cmd = {
+		.size = sizeof(cmd),
+		.flags = flags,
+		.dst_ioas_id = dst_ioas,
+		.src_ioas_id = src_ioas,
+		.length = length,
+		.dst_iova = *dst_iova,
+		.src_iova = src_iova,
+	};
+	int rc;
+
+	rc = xioctl(iommufd, IOMMU_IOAS_COPY, &cmd);
+	if (!rc)
+		*dst_iova = cmd.dst_iova;
+	return rc;
+}
+
 int ioas_copy(int iommufd, uint32_t dst_ioas, uint64_t dst_iova,
 	      uint32_t src_ioas, uint64_t src_iova, uint64_t length,
 	      uint32_t flags)
 {
-	struct iommu_ioas_copy cmd = {
+	return copy(iommufd, dst_ioas, &dst_iova, src_ioas, src_iova, length,
+		    flags | IOMMU_IOAS_MAP_FIXED_IOVA);
+}
+
+int ioas_copy_anywhere(int iommufd, uint32_t dst_ioas, uint64_t *dst_iova,
+		       uint32_t src_ioas, uint64_t src_iova, uint64_t length,
+		       uint32_t flags)
+{
+	*dst_iova = 0;
+	return copy(iommufd, dst_ioas, dst_iova, src_ioas, src_iova, length,
+		    flags);
+}
+
+int ioas_map_file(int iommufd, uint32_t ioas, int fd, uint64_t start,
+		  uint64_t length, uint64_t iova, uint32_t flags)
+{
+	struct iommu_ioas_map_file cmd = {
 		.size = sizeof(cmd),
 		.flags = flags | IOMMU_IOAS_MAP_FIXED_IOVA,
-		.dst_ioas_id = dst_ioas,
-		.src_ioas_id = src_ioas,
+		.ioas_id = ioas,
+		.fd = fd,
+		.start = start,
 		.length = length,
-		.dst_iova = dst_iova,
-		.src_iova = src_iova,
+		.iova = iova,
 	};
 
-	return xioctl(iommufd, IOMMU_IOAS_COPY, &cmd);
+	return xioctl(iommufd, IOMMU_IOAS_MAP_FILE, &cmd);
 }
 
 int ioas_unmap(int iommufd, uint32_t ioas, uint64_t iova, uint64_t length,
@@ -123,6 +160,19 @@ int ioas_ranges(int iommufd, uint32_t ioas, struct iommu_iova_range *ranges,
 	return rc;
 }
 
+int ioas_allow(int iommufd, uint32_t ioas,
+	       const struct iommu_iova_range *ranges, uint32_t num)
+{
+	struct iommu_ioas_allow_iovas cmd = {
+		.size = sizeof(cmd),
+		.ioas_id = ioas,
+		.num_iovas = num,
+		.allowed_iovas = (uintptr_t)ranges,
+	};
+
+	return xioctl(iommufd, IOMMU_IOAS_ALLOW_IOVAS, &cmd);
+}
+
 int hwpt_alloc(int iommufd, uint32_t dev, uint32_t pt, uint32_t *hwpt)
 {
 	struct iommu_hwpt_alloc cmd = {
@@ -138,28 +188,52 @@ int hwpt_alloc(int iommufd, uint32_t dev, uint32_t pt, uint32_t *hwpt)
 	return rc;
 }
 
-static int rlimit_mode(int iommufd, uint16_t op, uint64_t *mode)
+static int option(int iommufd, uint32_t id, uint32_t object, uint16_t op,
+		  uint64_t *value)
 {
 	struct iommu_option cmd = {
 		.size = sizeof(cmd),
-		.option_id = IOMMU_OPTION_RLIMIT_MODE,
+		.option_id = id,
 		.op = op,
-		.val64 = *mode,
+		.object_id = object,
+		.val64 = *value,
 	};
 	int rc;
 
 	rc = xioctl(iommufd, IOMMU_OPTION, &cmd);
-	*mode = cmd.val64;
+	*value = cmd.val64;
 	return rc;
 }
 
 int iommu_set_rlimit_mode(int iommufd, uint64_t mode)
 {
-	return rlimit_mode(iommufd, IOMMU_OPTION_OP_SET, &mode);
+	return option(iommufd, IOMMU_OPTION_RLIMIT_MODE, 0,
+		      IOMMU_OPTION_OP_SET, &mode);
 }
 
 int iommu_get_rlimit_mode(int iommufd, uint64_t *mode)
 {
 	*mode = 0;
-	return rlimit_mode(iommufd, IOMMU_OPTION_OP_GET, mode);
+	return option(iommufd, IOMMU_OPTION_RLIMIT_MODE, 0,
+		      IOMMU_OPTION_OP_GET, mode);
+}
+
+int ioas_set_huge_pages(int iommufd, uint32_t ioas, uint64_t on)
+{
+	return option(iommufd, IOMMU_OPTION_HUGE_PAGES, ioas,
+		      IOMMU_OPTION_OP_SET, &on);
+}
+
+int ioas_get_huge_pages(int iommufd, uint32_t ioas, uint64_t *on)
+{
+	*on = 0;
+	return option(iommufd, IOMMU_OPTION_HUGE_PAGES, ioas,
+		      IOMMU_OPTION_OP_GET, on);
+}
+
+int iommu_change_process(int iommufd)
+{
+	struct iommu_ioas_change_process cmd = { .size = sizeof(cmd) };
+
+	return xioctl(iommufd, IOMMU_IOAS_CHANGE_PROCESS, &cmd);
 }
