@@ -15,12 +15,14 @@
 #include "hwpt.h"
 #include "ioctl.h"
 #include "pages.h"
+#include "selftest.h"
 
 static void ioas_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 {
 	struct iommufd_ioas *ioas = container_of(obj, struct iommufd_ioas, obj);
 
 	iommufd_vfio_forget_ioas(ictx, ioas);
+	iommufd_test_ioas_destroy(ioas);
 	iopt_destroy(&ioas->iopt);
 }
 

@@ -168,12 +168,20 @@ static int test_add_reserved(struct iommufd_call *call)
 	ioas = iommufd_ioas_get(call->ictx, cmd->id);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
-	down_write(&ioas->iopt.domains_rwsem);
-	/* The owner is one that takes nothing back before the end. */
 	ret = iopt_reserve(&ioas->iopt, cmd->add_reserved.start, last, ioas);
-	up_write(&ioas->iopt.domains_rwsem);
 	iommufd_object_put(&ioas->obj);
 	return ret;
+}
+
+/**
+ * iommufd_test_ioas_destroy() - forget what tests did to an IOAS
+ * @ioas: an IOAS that is about to be destroyed
+ *
+ * Context: process context; no locks held.
+ */
+void iommufd_test_ioas_destroy(struct iommufd_ioas *ioas)
+{
+	iopt_unreserve(&ioas->iopt, ioas);
 }
 
 static int test_set_memory_limit(struct iommufd_call *call)

@@ -7,7 +7,17 @@
 #define _IOMMUFD_SELFTEST_H
 
 struct iommufd_call;
+struct iommufd_ioas;
 struct page;
+
+#ifdef CONFIG_IOMMUFD_TEST
+/* Gives back what IOMMU_TEST_OP_ADD_RESERVED took from an IOAS. */
+void iommufd_test_ioas_destroy(struct iommufd_ioas *ioas);
+#else
+static inline void iommufd_test_ioas_destroy(struct iommufd_ioas *ioas)
+{
+}
+#endif
 
 /* selftest.c */
 int iommufd_test_ioctl(struct iommufd_call *call);
