@@ -3,14 +3,11 @@
  * Tests of pinned memory and of its accounting.
  */
 #include <kunit/test.h>
-#include <linux/cred.h>
 #include <linux/err.h>
 #include <linux/file.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/sched/mm.h>
-#include <linux/sched/signal.h>
-#include <linux/sched/user.h>
 #include <linux/shmem_fs.h>
 #include <linux/uaccess.h>
 
@@ -27,6 +24,7 @@ static int pages_test_init(struct kunit *test)
 
 static void pages_test_exit(struct kunit *test)
 {
+	test_expect_no_warning(test);
 	iommufd_payers_release(&payers);
 }
 
@@ -346,68 +344,14 @@ static struct kunit_suite pages_suite = {
 
 #define LIMIT 10
 
-/**
- * struct account_test - a user whose locked memory is limited
- * @user: the user, who has nothing locked
- * @cred: of a thread of that user without CAP_IPC_LOCK
- * @old_cred: what the test's thread had before
- */
-struct account_test {
-	struct user_struct *user;
-	struct cred *cred;
-	const struct cred *old_cred;
-};
-
-/* No other user has this id. */
-#define TEST_UID 0x7ffffff0
-
 static int account_test_init(struct kunit *test)
 {
-	struct account_test *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
 	int ret;
 
-	if (!t)
-		return -ENOMEM;
 	ret = pages_test_init(test);
 	if (ret)
 		return ret;
-	t->cred = prepare_creds();
-	if (!t->cred)
-		return -ENOMEM;
-	t->user = alloc_uid(KUIDT_INIT(TEST_UID));
-	if (!t->user) {
-		abort_creds(t->cred);
-		return -ENOMEM;
-	}
-	free_uid(t->cred->user);
-	t->cred->user = get_uid(t->user);
-	cap_lower(t->cred->cap_effective, CAP_IPC_LOCK);
-
-	/* The thread's own: it is no one else's leader. */
-	current->signal->rlim[RLIMIT_MEMLOCK].rlim_cur = LIMIT * PAGE_SIZE;
-	t->old_cred = override_creds(t->cred);
-	test->priv = t;
-	return 0;
-}
-
-static void account_test_exit(struct kunit *test)
-{
-	struct account_test *t = test->priv;
-
-	if (!t)
-		return;
-	if (current_cred() == t->cred)
-		revert_creds(t->old_cred);
-	pages_test_exit(test);
-	put_cred(t->cred);
-	free_uid(t->user);
-}
-
-static long user_locked(struct kunit *test)
-{
-	struct account_test *t = test->priv;
-
-	return atomic_long_read(&t->user->locked_vm);
+	return test_user_init(test, LIMIT);
 }
 
 static struct iommufd_payer *payer_in(enum iommufd_account_mode mode)
@@ -422,9 +366,9 @@ static void user_is_charged_up_to_the_limit(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, iommufd_charge(payer, LIMIT - 1), 0);
 	KUNIT_EXPECT_EQ(test, iommufd_charge(payer, 2), -ENOMEM);
-	KUNIT_EXPECT_EQ(test, user_locked(test), LIMIT - 1);
+	KUNIT_EXPECT_EQ(test, test_user_locked(), LIMIT - 1);
 	KUNIT_EXPECT_EQ(test, iommufd_charge(payer, 1), 0);
-	KUNIT_EXPECT_EQ(test, user_locked(test), LIMIT);
+	KUNIT_EXPECT_EQ(test, test_user_locked(), LIMIT);
 	KUNIT_EXPECT_EQ(test, test_mm_pinned(), LIMIT);
 	KUNIT_EXPECT_EQ(test, current->mm->locked_vm, 0);
 	KUNIT_EXPECT_EQ(test, iommufd_charge(payer, ULONG_MAX >> PAGE_SHIFT),
@@ -432,7 +376,7 @@ static void user_is_charged_up_to_the_limit(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, iommufd_charge(payer, ULONG_MAX), -ENOMEM);
 
 	iommufd_uncharge(payer, LIMIT);
-	KUNIT_EXPECT_EQ(test, user_locked(test), 0);
+	KUNIT_EXPECT_EQ(test, test_user_locked(), 0);
 	KUNIT_EXPECT_EQ(test, test_mm_pinned(), 0);
 	iommufd_payer_put(payer);
 }
@@ -447,7 +391,7 @@ static void mm_is_charged_up_to_the_limit(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, iommufd_charge(payer, 1), 0);
 	KUNIT_EXPECT_EQ(test, current->mm->locked_vm, LIMIT);
 	KUNIT_EXPECT_EQ(test, test_mm_pinned(), LIMIT);
-	KUNIT_EXPECT_EQ(test, user_locked(test), 0);
+	KUNIT_EXPECT_EQ(test, test_user_locked(), 0);
 	KUNIT_EXPECT_EQ(test, iommufd_charge(payer, ULONG_MAX), -ENOMEM);
 
 	iommufd_uncharge(payer, LIMIT);
@@ -458,16 +402,15 @@ static void mm_is_charged_up_to_the_limit(struct kunit *test)
 
 static void cap_ipc_lock_lifts_the_limit(struct kunit *test)
 {
-	struct account_test *t = test->priv;
 	struct iommufd_payer *payer;
 
-	cap_raise(t->cred->cap_effective, CAP_IPC_LOCK);
+	test_user_set_capable(true);
 	payer = payer_in(IOMMUFD_ACCOUNT_USER);
-	cap_lower(t->cred->cap_effective, CAP_IPC_LOCK);
+	test_user_set_capable(false);
 
 	/* Decided then, once and for all; but always counted as pinned. */
 	KUNIT_EXPECT_EQ(test, iommufd_charge(payer, LIMIT + 1), 0);
-	KUNIT_EXPECT_EQ(test, user_locked(test), 0);
+	KUNIT_EXPECT_EQ(test, test_user_locked(), 0);
 	KUNIT_EXPECT_EQ(test, test_mm_pinned(), LIMIT + 1);
 	iommufd_uncharge(payer, LIMIT + 1);
 	KUNIT_EXPECT_EQ(test, test_mm_pinned(), 0);
@@ -479,12 +422,12 @@ static void limit_is_that_of_the_moment(struct kunit *test)
 	struct iommufd_payer *payer = payer_in(IOMMUFD_ACCOUNT_USER);
 
 	KUNIT_EXPECT_EQ(test, iommufd_charge(payer, LIMIT), 0);
-	current->signal->rlim[RLIMIT_MEMLOCK].rlim_cur = 2 * PAGE_SIZE;
+	test_user_set_limit(2);
 	KUNIT_EXPECT_EQ(test, iommufd_charge(payer, 1), -ENOMEM);
 	iommufd_uncharge(payer, LIMIT - 1);
 	KUNIT_EXPECT_EQ(test, iommufd_charge(payer, 1), 0);
 	iommufd_uncharge(payer, 2);
-	KUNIT_EXPECT_EQ(test, user_locked(test), 0);
+	KUNIT_EXPECT_EQ(test, test_user_locked(), 0);
 	iommufd_payer_put(payer);
 }
 
@@ -496,13 +439,13 @@ static void pin_above_the_limit_is_enomem(struct kunit *test)
 	fits = alloc_pages_of(test, uptr, LIMIT * PAGE_SIZE, true);
 	exceeds = alloc_pages_of(test, uptr, LIMIT * PAGE_SIZE + 1, true);
 	KUNIT_EXPECT_EQ(test, pin_whole(exceeds), -ENOMEM);
-	KUNIT_EXPECT_EQ(test, user_locked(test), 0);
+	KUNIT_EXPECT_EQ(test, test_user_locked(), 0);
 	KUNIT_EXPECT_EQ(test, test_mm_pinned(), 0);
 
 	KUNIT_EXPECT_EQ(test, pin_whole(fits), 0);
-	KUNIT_EXPECT_EQ(test, user_locked(test), LIMIT);
+	KUNIT_EXPECT_EQ(test, test_user_locked(), LIMIT);
 	unpin_now(fits);
-	KUNIT_EXPECT_EQ(test, user_locked(test), 0);
+	KUNIT_EXPECT_EQ(test, test_user_locked(), 0);
 	iopt_pages_put(fits);
 	iopt_pages_put(exceeds);
 }
@@ -515,7 +458,7 @@ static void failed_pin_gives_back_the_charge(struct kunit *test)
 	vm_munmap(uptr + PAGE_SIZE, PAGE_SIZE);
 	pages = alloc_pages_of(test, uptr, 2 * PAGE_SIZE, true);
 	KUNIT_EXPECT_EQ(test, pin_whole(pages), -EFAULT);
-	KUNIT_EXPECT_EQ(test, user_locked(test), 0);
+	KUNIT_EXPECT_EQ(test, test_user_locked(), 0);
 	iopt_pages_put(pages);
 }
 
@@ -532,7 +475,7 @@ static struct kunit_case account_cases[] = {
 static struct kunit_suite account_suite = {
 	.name = "iommufd_account",
 	.init = account_test_init,
-	.exit = account_test_exit,
+	.exit = pages_test_exit,
 	.test_cases = account_cases,
 };
 
