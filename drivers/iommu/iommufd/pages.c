@@ -760,27 +760,29 @@ static int split_extent(struct iopt_pages *pages, struct iopt_extent *extent,
 /*
  * Undoes a split before page @index.  Calls that are still pinning have marked
  * where they began but not where they will end: they are in the one on the left
- * and not yet in the other, which its number of users shows.
+ * and not yet in the other, which its number of users shows.  Returns where the
+ * merged one ends, or 0 if nothing was merged.
  */
-static void merge_extents(struct iopt_pages *pages, unsigned long index)
+static unsigned long merge_pair(struct iopt_pages *pages, unsigned long index)
 {
 	struct iopt_extent *right = extent_from(pages, index), *left;
 	unsigned int skip = 0;
 	u64 *last;
 
 	if (!right || right->first != index)
-		return;
+		return 0;
 	left = to_extent(rb_prev(&right->node));
 	if (!left || extent_end(left) != index || left->ends || right->starts ||
 	    left->users != right->users)
-		return;
+		return 0;
 	/* What is before may be another run by now, of pages pinned later. */
 	last = &left->runs[left->nr - 1];
 	if (run_continued(right->runs[0]) &&
-	    run_pfn(*last) + run_npages(*last) == run_pfn(right->runs[0]))
+	    run_pfn(*last) + run_npages(*last) == run_pfn(right->runs[0]) &&
+	    run_npages(*last) + run_npages(right->runs[0]) <= RUN_MAX_PAGES)
 		skip = 1;
 	if (left->nr + right->nr - skip > left->max)
-		return;
+		return 0;
 
 	if (skip)
 		*last += run_npages(right->runs[0]);
@@ -791,6 +793,14 @@ static void merge_extents(struct iopt_pages *pages, unsigned long index)
 	left->ends = right->ends;
 	rb_erase(&right->node, &pages->extents);
 	kfree(right);
+	return extent_end(left);
+}
+
+/* What did not fit into the one on the right may fit into the merged one. */
+static void merge_extents(struct iopt_pages *pages, unsigned long index)
+{
+	while (index)
+		index = merge_pair(pages, index);
 }
 
 /* ---- pinning a part ---- */
