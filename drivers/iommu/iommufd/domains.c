@@ -38,63 +38,6 @@ static unsigned long reach_for(unsigned long last)
 	return bits < BITS_PER_LONG ? (1UL << bits) - 1 : ULONG_MAX;
 }
 
-/* How much is unmapped without a pause; 2^18 small pages take milliseconds. */
-#define UNMAP_CHUNK SZ_1G
-
-/*
- * In whole runs, for what one iommu_map() made must not be cut; and with one
- * flush, which no page outlives that is unpinned after this.
- */
-static void domain_unmap(struct iopt_domain *domain, struct iopt_area *area)
-{
-	unsigned long iova = area->start, length = 0;
-	struct iommu_iotlb_gather gather;
-	struct iopt_run_iter iter;
-	size_t unmapped = 0;
-
-	iommu_iotlb_gather_init(&gather);
-	down_read(&domain->growth_rwsem);
-	iopt_run_iter_init(&iter, area->pages, area->offset, area_length(area));
-	while (iter.length) {
-		length += iter.length;
-		iopt_run_iter_next(&iter);
-		if (iter.length &&
-		    (length < UNMAP_CHUNK || iter.continued))
-			continue;
-		unmapped += iommu_unmap_fast(domain->domain, iova, length,
-					     &gather);
-		iova += length;
-		length = 0;
-		cond_resched();
-	}
-	iopt_run_iter_done(&iter);
-	iommu_iotlb_sync(domain->domain, &gather);
-	up_read(&domain->growth_rwsem);
-	WARN_ON(unmapped != area_length(area));
-}
-
-/*
- * 6.1's VT-d driver says that nothing is mapped when it runs out of memory in
- * the middle of a run, but leaves what it had mapped.  Unmapping a hole is not
- * safe with it either, so look at each page first.
- */
-static void unmap_failed_run(struct iommu_domain *domain, unsigned long iova,
-			     unsigned long length)
-{
-	unsigned long page = iopt_domain_alignment(domain);
-	unsigned long done = 0, step;
-
-	while (done < length) {
-		step = page;
-		if (iommu_iova_to_phys(domain, iova + done))
-			step = iommu_unmap(domain, iova + done, page);
-		if (WARN_ON(!step))
-			return;
-		done += step;
-		cond_resched();
-	}
-}
-
 /*
  * The largest page that fits at the beginning of a run, and how many of it go
  * there until a larger one would fit.
@@ -127,6 +70,84 @@ static size_t page_size_at(struct iommu_domain *domain, unsigned long iova,
 	}
 	*count = length / size;
 	return size;
+}
+
+/* How much is unmapped without a pause; 2^18 small pages take milliseconds. */
+#define UNMAP_CHUNK SZ_1G
+
+/* As iommu_unmap_fast(). */
+static unsigned long unmap_pieces(struct iommu_domain *domain,
+				  unsigned long iova, unsigned long length,
+				  struct iommu_iotlb_gather *gather)
+{
+	unsigned long done = 0;
+	size_t size, count, unmapped;
+
+	if (!domain->ops->unmap_pages)
+		return iommu_unmap_fast(domain, iova, length, gather);
+	while (done < length) {
+		size = page_size_at(domain, iova + done, iova + done,
+				    length - done, &count);
+		unmapped = domain->ops->unmap_pages(domain, iova + done, size,
+						    count, gather);
+		if (!unmapped)
+			break;
+		done += unmapped;
+	}
+	return done;
+}
+
+/*
+ * In whole runs, for what one iommu_map() made must not be cut; and with one
+ * flush, which no page outlives that is unpinned after this.
+ */
+static void domain_unmap(struct iopt_domain *domain, struct iopt_area *area)
+{
+	unsigned long iova = area->start, length = 0;
+	struct iommu_iotlb_gather gather;
+	struct iopt_run_iter iter;
+	size_t unmapped = 0;
+
+	iommu_iotlb_gather_init(&gather);
+	down_read(&domain->growth_rwsem);
+	iopt_run_iter_init(&iter, area->pages, area->offset, area_length(area));
+	while (iter.length) {
+		length += iter.length;
+		iopt_run_iter_next(&iter);
+		if (iter.length &&
+		    (length < UNMAP_CHUNK || iter.continued))
+			continue;
+		unmapped += unmap_pieces(domain->domain, iova, length, &gather);
+		iova += length;
+		length = 0;
+		cond_resched();
+	}
+	iopt_run_iter_done(&iter);
+	iommu_iotlb_sync(domain->domain, &gather);
+	up_read(&domain->growth_rwsem);
+	WARN_ON(unmapped != area_length(area));
+}
+
+/*
+ * 6.1's VT-d driver says that nothing is mapped when it runs out of memory in
+ * the middle of a run, but leaves what it had mapped.  Unmapping a hole is not
+ * safe with it either, so look at each page first.
+ */
+static void unmap_failed_run(struct iommu_domain *domain, unsigned long iova,
+			     unsigned long length)
+{
+	unsigned long page = iopt_domain_alignment(domain);
+	unsigned long done = 0, step;
+
+	while (done < length) {
+		step = page;
+		if (iommu_iova_to_phys(domain, iova + done))
+			step = iommu_unmap(domain, iova + done, page);
+		if (WARN_ON(!step))
+			return;
+		done += step;
+		cond_resched();
+	}
 }
 
 /*
