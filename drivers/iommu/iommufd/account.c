@@ -212,6 +212,23 @@ void iommufd_charge_unlimited(struct iommufd_payer *payer,
 }
 
 /**
+ * iommufd_payers_share() - are two payers held against the same limit?
+ * @a: a payer
+ * @b: another
+ *
+ * Return: true if what @a paid can be moved to @b without anything being added
+ * to what is counted.
+ */
+bool iommufd_payers_share(const struct iommufd_payer *a,
+			  const struct iommufd_payer *b)
+{
+	if (a->mode != b->mode)
+		return false;
+	return a->mode == IOMMUFD_ACCOUNT_USER ? a->user == b->user :
+						 a->mm == b->mm;
+}
+
+/**
  * iommufd_uncharge() - give back what iommufd_charge() counted
  * @payer: who paid
  * @npages: in units of PAGE_SIZE

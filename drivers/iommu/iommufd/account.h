@@ -63,6 +63,8 @@ struct iommufd_payer *iommufd_payer_get_current(struct iommufd_payers *payers);
 struct iommufd_payer *iommufd_payer_get(struct iommufd_payer *payer);
 void iommufd_payer_put(struct iommufd_payer *payer);
 
+bool iommufd_payers_share(const struct iommufd_payer *a,
+			  const struct iommufd_payer *b);
 int iommufd_charge(struct iommufd_payer *payer, unsigned long npages);
 void iommufd_charge_unlimited(struct iommufd_payer *payer,
 			      unsigned long npages);

@@ -108,14 +108,19 @@ static struct iommufd_payer *set_payer(struct iopt_pages *pages,
 static int move_to(struct move *move, struct iommufd_payer *payer)
 {
 	unsigned long npinned = READ_ONCE(move->pages->npinned);
+	struct iommufd_payer *old = READ_ONCE(move->pages->payer);
 	int ret;
 
 	/* A range that was copied is met more than once. */
-	if (READ_ONCE(move->pages->payer) == payer)
+	if (old == payer)
 		return 0;
-	ret = iommufd_charge(payer, npinned);
-	if (ret)
-		return ret;
+	if (iommufd_payers_share(old, payer)) {
+		iommufd_charge_unlimited(payer, npinned);
+	} else {
+		ret = iommufd_charge(payer, npinned);
+		if (ret)
+			return ret;
+	}
 	move->old = set_payer(move->pages, payer, npinned);
 	return 0;
 }
