@@ -260,6 +260,47 @@ TEST_F(attached, ranges_shrink)
 	}
 }
 
+/* HUGE_PAGES cannot be turned off with a domain and a mapping: EINVAL */
+TEST_F(attached, huge_pages_einval)
+{
+	uint64_t on;
+
+	ASSERT_EQ(0, MAP(IOVA, PAGE));
+	EXPECT_EQ(-EINVAL, ioas_set_huge_pages(self->b.iommufd, self->b.ioas,
+					       0));
+	EXPECT_EQ(0, ioas_get_huge_pages(self->b.iommufd, self->b.ioas, &on));
+	EXPECT_EQ(1, on);
+	EXPECT_EQ(0, ioas_set_huge_pages(self->b.iommufd, self->b.ioas, 1));
+	EXPECT_EQ(PAGE, UNMAP_ALL());
+	EXPECT_EQ(0, ioas_set_huge_pages(self->b.iommufd, self->b.ioas, 0));
+	ASSERT_EQ(0, MAP(IOVA, PAGE));
+	/* Off when it is off, and on, are never refused. */
+	EXPECT_EQ(0, ioas_set_huge_pages(self->b.iommufd, self->b.ioas, 0));
+	EXPECT_EQ(0, ioas_set_huge_pages(self->b.iommufd, self->b.ioas, 1));
+}
+
+/* Without huge pages a huge page is mapped, and pinned, all the same. */
+TEST_F(attached, huge_pages_off)
+{
+	struct edu edu;
+	char *va;
+
+	ASSERT_EQ(0, ioas_set_huge_pages(self->b.iommufd, self->b.ioas, 0));
+	SETUP_EDU(&edu, &self->b);
+	ASSERT_EQ(0, attach_edu(&edu, self->b.ioas));
+	va = alloc_memory(2 * HUGE);
+	ASSERT_NE(NULL, va);
+	va = (char *)(((uintptr_t)va + HUGE - 1) & -HUGE);
+	memset(va, 1, HUGE);
+	ASSERT_EQ(0, MAP_VA(va, 4 * HUGE, HUGE, IOMMU_MAP_RW));
+	EXPECT_EQ(self->pinned + HUGE, pinned());
+	EXPECT_TRUE(dma_works(&edu, va + HUGE - PAGE, 5 * HUGE - PAGE));
+	EXPECT_EQ(HUGE, UNMAP_ALL());
+	EXPECT_TRUE(dma_is_blocked(&edu, va, 4 * HUGE));
+	EXPECT_CLEAN();
+	teardown_edu(&edu);
+}
+
 /* After detach all addresses are there again, byte by byte. */
 TEST_F(attached, ranges_grow_on_detach)
 {

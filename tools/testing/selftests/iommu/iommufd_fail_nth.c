@@ -4,6 +4,8 @@
  * ENOMEM and leaves all as it was: what is mapped, pinned and charged, and what
  * the device reaches.  A call that takes something away does not fail.
  */
+#include <linux/memfd.h>
+
 #include "fail.h"
 #include "iommufd_utils.h"
 
@@ -173,6 +175,73 @@ TEST_F(plain, map_anywhere_enomem)
 	EXPECT_LT(0, s.failed);
 }
 
+/* COPY, of three mappings: ENOMEM, and nothing is copied */
+TEST_F(plain, copy_enomem)
+{
+	struct sweep s;
+	uint32_t dst;
+	int64_t left;
+	int i;
+
+	ASSERT_EQ(0, ioas_alloc(self->fd, &dst));
+	for (i = 0; i < 3; i++)
+		ASSERT_EQ(0, ioas_map(self->fd, self->ioas, self->mem, PAGE,
+				      IOVA + PAGES(i), IOMMU_MAP_RW));
+	ASSERT_EQ(0, sweep_start(&s));
+	while (sweep_next(&s)) {
+		left = sweep_failed(&s, ioas_copy(self->fd, dst, IOVA,
+						  self->ioas, IOVA, PAGES(3),
+						  IOMMU_MAP_RW)) ?
+			       0 : PAGES(3);
+		ASSERT_EQ(left, unmap_all(self->fd, dst));
+	}
+	ASSERT_EQ(0, sweep_end(&s));
+	EXPECT_LT(2, s.failed);
+	EXPECT_EQ(PAGES(3), unmap_all(self->fd, self->ioas));
+}
+
+/* ALLOW_IOVAS: ENOMEM, and the old list stays */
+TEST_F(plain, allow_enomem)
+{
+	const struct iommu_iova_range old = { IOVA, IOVA + PAGE - 1 };
+	const struct iommu_iova_range new[] = {
+		{ 2 * IOVA, 3 * IOVA }, { 4 * IOVA, 5 * IOVA },
+	};
+	struct sweep s;
+	uint64_t iova;
+
+	ASSERT_EQ(0, sweep_start(&s));
+	do {
+		ASSERT_EQ(0, ioas_allow(self->fd, self->ioas, &old, 1));
+		ASSERT_TRUE(sweep_next(&s));
+		if (!sweep_failed(&s, ioas_allow(self->fd, self->ioas, new, 2)))
+			continue;
+		ASSERT_EQ(0, ioas_map_anywhere(self->fd, self->ioas, self->mem,
+					       PAGE, &iova, IOMMU_MAP_RW));
+		ASSERT_EQ(IOVA, iova);
+		ASSERT_EQ(PAGE, unmap_all(self->fd, self->ioas));
+	} while (s.injected && !s.error);
+	ASSERT_EQ(0, sweep_end(&s));
+	EXPECT_LT(2, s.failed);
+}
+
+/* HUGE_PAGES does not fail, in either direction. */
+TEST_F(plain, huge_pages)
+{
+	struct sweep s;
+
+	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, self->mem, MB, IOVA,
+			      IOMMU_MAP_RW));
+	ASSERT_EQ(0, sweep_start(&s));
+	do {
+		ASSERT_TRUE(sweep_next(&s));
+		ASSERT_FALSE(sweep_failed(&s, ioas_set_huge_pages(self->fd,
+							self->ioas,
+							s.nth & 1)));
+	} while (s.injected);
+	ASSERT_EQ(0, sweep_end(&s));
+}
+
 /* UNMAP without a domain does not fail. */
 TEST_F(plain, unmap)
 {
@@ -332,6 +401,144 @@ TEST_F_TIMEOUT(domain, map_untouched_enomem, 120)
 	} while (s.injected && !s.error);
 	ASSERT_EQ(0, sweep_end(&s));
 	EXPECT_LT(0, s.failed);
+}
+
+/* COPY into a domain: ENOMEM, what it shares stays pinned, and no more */
+TEST_F_TIMEOUT(domain, copy_enomem, 120)
+{
+	const uint64_t length = PAGES(SMALL_PAGES);
+	uint64_t iova = IOVA;
+	struct sweep s;
+	uint32_t src;
+	int rc;
+
+	ASSERT_EQ(0, ioas_alloc(self->b.iommufd, &src));
+	ASSERT_EQ(0, ioas_map(self->b.iommufd, src, self->mem, length, IOVA,
+			      IOMMU_MAP_RW));
+	ASSERT_EQ(0, ATTACH());
+	/* A part in the middle that is pinned already */
+	ASSERT_EQ(0, ioas_copy(self->b.iommufd, self->b.ioas, GB / 2, src,
+			       IOVA + PAGES(50), PAGES(7), IOMMU_MAP_RW));
+	ASSERT_EQ(0, sweep_start(&s));
+	while (sweep_next(&s)) {
+		ASSERT_PINNED(PAGES(7));
+		iova += GB;
+		rc = sweep_failed(&s, ioas_copy(self->b.iommufd, self->b.ioas,
+						iova, src, IOVA, length,
+						IOMMU_MAP_RW)) ? -ENOENT : 0;
+		if (!rc)
+			ASSERT_PINNED(length);
+		ASSERT_EQ(rc, UNMAP(iova, length));
+	}
+	ASSERT_EQ(0, sweep_end(&s));
+	EXPECT_LT(0, s.failed);
+	EXPECT_EQ(PAGES(7), UNMAP_ALL());
+	ASSERT_PINNED(0);
+}
+
+/* MAP_FILE: ENOMEM, also for a hole; nothing is mapped, pinned or charged */
+TEST_F_TIMEOUT(domain, map_file_enomem, 120)
+{
+	const uint64_t length = PAGES(32);
+	uint64_t iova = IOVA;
+	struct sweep s;
+	int fd, rc;
+
+	ASSERT_EQ(0, ATTACH());
+	ASSERT_EQ(0, sweep_start(&s));
+	do {
+		iova += GB;
+		fd = memfd_create("file", MFD_ALLOW_SEALING);
+		ASSERT_LE(0, fd);
+		ASSERT_EQ(0, ftruncate(fd, length));
+		ASSERT_TRUE(sweep_next(&s));
+		rc = sweep_failed(&s, ioas_map_file(self->b.iommufd,
+						    self->b.ioas, fd, 0, length,
+						    iova, IOMMU_MAP_RW)) ?
+			     -ENOENT : 0;
+		ASSERT_PINNED(rc ? 0 : length);
+		ASSERT_EQ(rc, UNMAP(iova, length));
+		ASSERT_PINNED(0);
+		/* No one may write to it any more. */
+		ASSERT_EQ(0, fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE));
+		close(fd);
+	} while (s.injected && !s.error);
+	ASSERT_EQ(0, sweep_end(&s));
+	EXPECT_LT(0, s.failed);
+}
+
+/* HWPT_ALLOC, and its first attach: ENOMEM, no HWPT is left, nothing pinned */
+TEST_F_TIMEOUT(domain, hwpt_enomem, 120)
+{
+	struct sweep s;
+	uint32_t id;
+
+	ASSERT_EQ(0, MAP(IOVA, SMALL_PAGES));
+	ASSERT_EQ(0, sweep_start(&s));
+	while (sweep_next(&s)) {
+		if (!sweep_failed(&s, hwpt_alloc(self->b.iommufd, self->b.devid,
+						 self->b.ioas, &id)))
+			ASSERT_EQ(0, iommu_destroy(self->b.iommufd, id));
+		ASSERT_PINNED(0);
+	}
+	ASSERT_EQ(0, sweep_end(&s));
+	EXPECT_LT(0, s.failed);
+
+	ASSERT_EQ(0, sweep_start(&s));
+	do {
+		ASSERT_EQ(0, hwpt_alloc(self->b.iommufd, self->b.devid,
+					self->b.ioas, &id));
+		ASSERT_TRUE(sweep_next(&s));
+		if (sweep_failed(&s, attach(&self->b, id))) {
+			ASSERT_PINNED(0);
+			/* It is as good as before. */
+			ASSERT_EQ(0, attach(&self->b, id));
+		}
+		ASSERT_PINNED(PAGES(SMALL_PAGES));
+		ASSERT_EQ(0, DETACH());
+		ASSERT_EQ(0, iommu_destroy(self->b.iommufd, id));
+		ASSERT_PINNED(0);
+	} while (s.injected && !s.error);
+	ASSERT_EQ(0, sweep_end(&s));
+	EXPECT_LT(0, s.failed);
+	EXPECT_EQ(0, iommu_destroy(self->b.iommufd, self->b.ioas));
+}
+
+/* CHANGE_PROCESS: ENOMEM, and what was moved before is moved back */
+TEST_F_TIMEOUT(domain, change_process_enomem, 120)
+{
+	struct sweep s;
+	int fd, status;
+	pid_t pid;
+
+	fd = memfd_create("file", 0);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ftruncate(fd, MB));
+	ASSERT_EQ(0, ATTACH());
+	ASSERT_EQ(0, ioas_map_file(self->b.iommufd, self->b.ioas, fd, 0,
+				   PAGES(4), IOVA, IOMMU_MAP_RW));
+	ASSERT_EQ(0, ioas_map_file(self->b.iommufd, self->b.ioas, fd, 0,
+				   PAGES(3), 2 * IOVA, IOMMU_MAP_RW));
+	ASSERT_PINNED(PAGES(7));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		if (sweep_start(&s))
+			_exit(1);
+		while (sweep_next(&s)) {
+			bool failed = sweep_failed(&s,
+				iommu_change_process(self->b.iommufd));
+
+			if (locked() != (failed ? 0 : PAGES(7)) ||
+			    pinned() != locked())
+				s.error = -EBADE;
+		}
+		_exit(sweep_end(&s) || !s.failed);
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	ASSERT_PINNED(0);
+	EXPECT_EQ(PAGES(7), UNMAP_ALL());
 }
 
 /*

@@ -96,6 +96,86 @@ FIXTURE_VARIANT_ADD(ioctls, get_hw_info)
 	.zeroes = -ENOENT,
 };
 
+FIXTURE_VARIANT_ADD(ioctls, allow_iovas)
+{
+	.request = IOMMU_IOAS_ALLOW_IOVAS,
+	.min_size = 24,
+	.size = 24,
+	.zeroes = -ENOENT,
+};
+
+FIXTURE_VARIANT_ADD(ioctls, ioas_copy)
+{
+	.request = IOMMU_IOAS_COPY,
+	.min_size = 40,
+	.size = 40,
+	.zeroes = -EINVAL,
+};
+
+FIXTURE_VARIANT_ADD(ioctls, vfio_ioas)
+{
+	.request = IOMMU_VFIO_IOAS,
+	.min_size = 12,
+	.size = 12,
+	.zeroes = -ENODEV,
+};
+
+FIXTURE_VARIANT_ADD(ioctls, hwpt_alloc)
+{
+	.request = IOMMU_HWPT_ALLOC,
+	.min_size = 24,
+	.size = 48,
+	.zeroes = -ENOENT,
+};
+
+FIXTURE_VARIANT_ADD(ioctls, set_dirty_tracking)
+{
+	.request = IOMMU_HWPT_SET_DIRTY_TRACKING,
+	.min_size = 16,
+	.size = 16,
+	.zeroes = -ENOENT,
+};
+
+FIXTURE_VARIANT_ADD(ioctls, get_dirty_bitmap)
+{
+	.request = IOMMU_HWPT_GET_DIRTY_BITMAP,
+	.min_size = 48,
+	.size = 48,
+	.zeroes = -ENOENT,
+};
+
+FIXTURE_VARIANT_ADD(ioctls, hwpt_invalidate)
+{
+	.request = IOMMU_HWPT_INVALIDATE,
+	.min_size = 32,
+	.size = 32,
+	.zeroes = -ENOENT,
+};
+
+FIXTURE_VARIANT_ADD(ioctls, fault_queue_alloc)
+{
+	.request = IOMMU_FAULT_QUEUE_ALLOC,
+	.min_size = 16,
+	.size = 16,
+	.zeroes = -EOPNOTSUPP,
+};
+
+FIXTURE_VARIANT_ADD(ioctls, ioas_map_file)
+{
+	.request = IOMMU_IOAS_MAP_FILE,
+	.min_size = 40,
+	.size = 40,
+	.zeroes = -EINVAL,
+};
+
+FIXTURE_VARIANT_ADD(ioctls, change_process)
+{
+	.request = IOMMU_IOAS_CHANGE_PROCESS,
+	.min_size = 8,
+	.size = 8,
+	.zeroes = 0,
+};
+
 /* A size below that of the first ABI: EINVAL */
 TEST_F(ioctls, size_too_small_einval)
 {
@@ -217,13 +297,24 @@ TEST_F(rules, node)
 /* Of the test ioctl, which debug kernels have */
 #define TEST_NR (IOMMUFD_CMD_BASE + 32)
 
+/* Of the ioctls of VFIO's container, see iommufd_vfio_compat.c */
+static bool is_vfio_nr(unsigned int nr)
+{
+	return (nr >= _IOC_NR(VFIO_GET_API_VERSION) &&
+		nr <= _IOC_NR(VFIO_SET_IOMMU)) ||
+	       (nr >= _IOC_NR(VFIO_IOMMU_GET_INFO) &&
+		nr <= _IOC_NR(VFIO_IOMMU_UNMAP_DMA));
+}
+
 /* Numbers before, behind and between those known: ENOTTY, argument unread */
 TEST_F(rules, unknown_number_enotty)
 {
 	unsigned int nr;
 
 	for (nr = 0; nr < IOMMUFD_CMD_BASE; nr++)
-		EXPECT_EQ(-ENOTTY, xioctl(self->fd, _IO(IOMMUFD_TYPE, nr), NULL));
+		if (!is_vfio_nr(nr))
+			EXPECT_EQ(-ENOTTY,
+				  xioctl(self->fd, _IO(IOMMUFD_TYPE, nr), NULL));
 	for (nr = IOMMUFD_CMD_IOAS_NOIOMMU_GET_PA + 1; nr < 256; nr++)
 		if (nr != TEST_NR)
 			EXPECT_EQ(-ENOTTY,
@@ -234,12 +325,7 @@ TEST_F(rules, unknown_number_enotty)
 TEST_F(rules, no_code_enotty)
 {
 	static const unsigned long requests[] = {
-		IOMMU_IOAS_ALLOW_IOVAS, IOMMU_IOAS_COPY, IOMMU_VFIO_IOAS,
-		IOMMU_HWPT_ALLOC,
-		IOMMU_HWPT_SET_DIRTY_TRACKING, IOMMU_HWPT_GET_DIRTY_BITMAP,
-		IOMMU_HWPT_INVALIDATE, IOMMU_FAULT_QUEUE_ALLOC,
-		IOMMU_IOAS_MAP_FILE, IOMMU_VIOMMU_ALLOC, IOMMU_VDEVICE_ALLOC,
-		IOMMU_IOAS_CHANGE_PROCESS, IOMMU_VEVENTQ_ALLOC,
+		IOMMU_VIOMMU_ALLOC, IOMMU_VDEVICE_ALLOC, IOMMU_VEVENTQ_ALLOC,
 		IOMMU_HW_QUEUE_ALLOC, IOMMU_IOAS_NOIOMMU_GET_PA,
 	};
 	size_t i;
@@ -423,6 +509,102 @@ TEST_F(rules, rlimit_mode_no_capability_eperm)
 	EXPECT_EQ(-EPERM, iommu_set_rlimit_mode(self->fd, 1));
 	EXPECT_EQ(0, iommu_get_rlimit_mode(self->fd, &mode));
 	EXPECT_EQ(0, mode);
+}
+
+static uint64_t alignment_of(int fd, uint32_t ioas)
+{
+	struct iommu_iova_range range;
+	uint64_t alignment = 0;
+	uint32_t num = 1;
+
+	ioas_ranges(fd, ioas, &range, &num, &alignment);
+	return alignment;
+}
+
+/* HUGE_PAGES is on at first; off raises the alignment, on lowers it. */
+TEST_F(rules, huge_pages)
+{
+	uint64_t on;
+
+	EXPECT_EQ(0, ioas_get_huge_pages(self->fd, self->ioas, &on));
+	EXPECT_EQ(1, on);
+	EXPECT_EQ(1, alignment_of(self->fd, self->ioas));
+	EXPECT_EQ(0, ioas_set_huge_pages(self->fd, self->ioas, 0));
+	EXPECT_EQ(PAGE, alignment_of(self->fd, self->ioas));
+	EXPECT_EQ(-EINVAL, ioas_map(self->fd, self->ioas, self->mem, 1, 0,
+				    IOMMU_MAP_RW));
+	/* Off when it is off */
+	EXPECT_EQ(0, ioas_set_huge_pages(self->fd, self->ioas, 0));
+	EXPECT_EQ(0, ioas_get_huge_pages(self->fd, self->ioas, &on));
+	EXPECT_EQ(0, on);
+	EXPECT_EQ(0, ioas_set_huge_pages(self->fd, self->ioas, 1));
+	EXPECT_EQ(0, ioas_get_huge_pages(self->fd, self->ioas, &on));
+	EXPECT_EQ(1, on);
+	EXPECT_EQ(1, alignment_of(self->fd, self->ioas));
+}
+
+/* HUGE_PAGES off with a mapping that is not of whole pages: EADDRINUSE */
+TEST_F(rules, huge_pages_unaligned_eaddrinuse)
+{
+	uint64_t on;
+
+	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, self->mem, PAGE, MB,
+			      IOMMU_MAP_RW));
+	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, self->mem, 1, 2 * MB,
+			      IOMMU_MAP_RW));
+	EXPECT_EQ(-EADDRINUSE, ioas_set_huge_pages(self->fd, self->ioas, 0));
+	EXPECT_EQ(0, ioas_get_huge_pages(self->fd, self->ioas, &on));
+	EXPECT_EQ(1, on);
+	EXPECT_EQ(1, alignment_of(self->fd, self->ioas));
+	ASSERT_EQ(0, ioas_unmap(self->fd, self->ioas, 2 * MB, 1, NULL));
+	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, self->mem + 1, PAGE,
+			      2 * MB, IOMMU_MAP_RW));
+	EXPECT_EQ(-EADDRINUSE, ioas_set_huge_pages(self->fd, self->ioas, 0));
+	ASSERT_EQ(0, ioas_unmap(self->fd, self->ioas, 2 * MB, PAGE, NULL));
+	EXPECT_EQ(0, ioas_set_huge_pages(self->fd, self->ioas, 0));
+}
+
+/* HUGE_PAGES is 0 or 1: else EINVAL */
+TEST_F(rules, huge_pages_value_einval)
+{
+	EXPECT_EQ(-EINVAL, ioas_set_huge_pages(self->fd, self->ioas, 2));
+	EXPECT_EQ(-EINVAL, ioas_set_huge_pages(self->fd, self->ioas,
+					       1ULL << 32));
+	EXPECT_EQ(-EINVAL, ioas_set_huge_pages(self->fd, self->ioas,
+					       UINT64_MAX));
+}
+
+/* HUGE_PAGES of what is no IOAS: ENOENT, before the operation and the value */
+TEST_F(rules, huge_pages_unknown_ioas_enoent)
+{
+	struct iommu_option cmd = {
+		.size = sizeof(cmd),
+		.option_id = IOMMU_OPTION_HUGE_PAGES,
+		.op = 77,
+		.object_id = NO_ID,
+		.val64 = 77,
+	};
+
+	EXPECT_EQ(-ENOENT, xioctl(self->fd, IOMMU_OPTION, &cmd));
+	cmd.object_id = 0;
+	EXPECT_EQ(-ENOENT, xioctl(self->fd, IOMMU_OPTION, &cmd));
+	cmd.op = IOMMU_OPTION_OP_GET;
+	EXPECT_EQ(-ENOENT, xioctl(self->fd, IOMMU_OPTION, &cmd));
+}
+
+/* HUGE_PAGES with an unknown operation: EOPNOTSUPP */
+TEST_F(rules, huge_pages_op_eopnotsupp)
+{
+	struct iommu_option cmd = {
+		.size = sizeof(cmd),
+		.option_id = IOMMU_OPTION_HUGE_PAGES,
+		.op = IOMMU_OPTION_OP_GET + 1,
+		.object_id = self->ioas,
+	};
+
+	EXPECT_EQ(-EOPNOTSUPP, xioctl(self->fd, IOMMU_OPTION, &cmd));
+	cmd.op = UINT16_MAX;
+	EXPECT_EQ(-EOPNOTSUPP, xioctl(self->fd, IOMMU_OPTION, &cmd));
 }
 
 TEST_HARNESS_MAIN
