@@ -10,6 +10,7 @@
 #include <linux/lockdep.h>
 #include <linux/pfn.h>
 #include <linux/rbtree.h>
+#include <linux/sched.h>
 
 #include "io_pagetable.h"
 
@@ -73,11 +74,15 @@ static inline struct iopt_area *first_area(struct io_pagetable *iopt,
 	return iopt_first_area(iopt, start, last);
 }
 
+/* For loops, which may be long: lets others run. */
 static inline struct iopt_area *next_area(struct iopt_area *area,
 					  unsigned long last)
 {
 	area = to_area(rb_next(&area->node));
-	return area && area->start <= last ? area : NULL;
+	if (!area || area->start > last)
+		return NULL;
+	cond_resched();
+	return area;
 }
 
 /* In the order of their addresses. */

@@ -472,7 +472,6 @@ static void unmap_areas(struct io_pagetable *iopt, struct iopt_domain *domain,
 			break;
 		if (in_domains(area))
 			domain_unmap(domain, area);
-		cond_resched();
 	}
 }
 
@@ -491,7 +490,6 @@ static int map_areas(struct io_pagetable *iopt, struct iopt_domain *domain)
 			unmap_areas(iopt, domain, area);
 			break;
 		}
-		cond_resched();
 	}
 	up_read(&iopt->iova_rwsem);
 	return ret;

@@ -285,6 +285,7 @@ static void insert_areas(struct io_pagetable *iopt, struct list_head *areas,
 		area->last = iova + length - 1;
 		iova += length;
 		insert_area(iopt, area);
+		cond_resched();
 	}
 }
 
@@ -301,8 +302,10 @@ static void remove_areas(struct io_pagetable *iopt, struct list_head *areas)
 	struct iopt_area *area;
 
 	down_write(&iopt->iova_rwsem);
-	list_for_each_entry(area, areas, item)
+	list_for_each_entry(area, areas, item) {
 		remove_area(iopt, area);
+		cond_resched();
+	}
 	up_write(&iopt->iova_rwsem);
 }
 
@@ -582,10 +585,8 @@ int iopt_for_each_pages(struct io_pagetable *iopt,
 
 	if (down_read_killable(&iopt->iova_rwsem))
 		return -EINTR;
-	for (area = any_area(iopt); area && !ret; area = area_after(area)) {
+	for (area = any_area(iopt); area && !ret; area = area_after(area))
 		ret = visit(data, area->pages);
-		cond_resched();
-	}
 	up_read(&iopt->iova_rwsem);
 	return ret;
 }
