@@ -24,86 +24,14 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/highmem.h>
-#include <linux/hugetlb.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
-#include <linux/sched/mm.h>
-#include <linux/sched/signal.h>
 #include <linux/slab.h>
-#include <linux/userfaultfd_k.h>
 #include <linux/wait_bit.h>
 
 #include "compat.h"
+#include "extent.h"
 #include "pages.h"
-/*
- * A packed run: the PFN above, the number of pages less one below, and between
- * them whether it was one run with the one before until an extent was split.  A
- * physical address has 52 bits at most, which leaves 40 for the PFN.
- */
-#define RUN_LENGTH_BITS 23
-#define RUN_MAX_PAGES BIT(RUN_LENGTH_BITS)
-#define RUN_CONTINUED BIT_ULL(RUN_LENGTH_BITS)
-#define RUN_PFN_SHIFT (RUN_LENGTH_BITS + 1)
-
-static u64 run_pack(unsigned long pfn, unsigned long npages)
-{
-	return ((u64)pfn << RUN_PFN_SHIFT) | (npages - 1);
-}
-
-static unsigned long run_pfn(u64 run)
-{
-	return run >> RUN_PFN_SHIFT;
-}
-
-static unsigned long run_npages(u64 run)
-{
-	return (run & (RUN_MAX_PAGES - 1)) + 1;
-}
-
-static bool run_continued(u64 run)
-{
-	return run & RUN_CONTINUED;
-}
-
-/**
- * struct iopt_extent - a part that is pinned, for the same users throughout
- * @node: in the tree of the struct iopt_pages, by @first
- * @first: index of the first page
- * @item: on the list of new extents, or of those to be dropped
- * @payer: who was charged, a reference; while it is to be dropped
- * @dirty: the pages may have been written to; likewise
- * @npages: number of pages
- * @users: how many need it pinned
- * @starts: how many of them begin here: it is not merged with the one before
- * @ends: how many of them end here: it is not merged with the one behind
- * @nr: number of @runs
- * @max: how many fit
- * @runs: packed, in the order of the pages
- */
-struct iopt_extent {
-	union {
-		struct {
-			struct rb_node node;
-			unsigned long first;
-		};
-		struct {
-			struct list_head item;
-			struct iommufd_payer *payer;
-			bool dirty;
-		};
-	};
-	unsigned long npages;
-	unsigned int users;
-	unsigned int starts;
-	unsigned int ends;
-	u16 nr;
-	u16 max;
-	u64 runs[];
-};
-
-#define EXTENT_MAX_RUNS \
-	((PAGE_SIZE - sizeof(struct iopt_extent)) / sizeof(u64))
-
 /**
  * struct claim - a part that a call is pinning
  * @item: on the list of the struct iopt_pages
@@ -277,376 +205,6 @@ void iopt_pages_put(struct iopt_pages *pages)
 	kref_put(&pages->kref, release_pages_struct);
 }
 
-/*
- * GUP takes a long-term reading pin of a private mapping on the page that is
- * there now; the process's next write then goes to a copy, which the device
- * would never see.  So such a page is pinned as if for writing, which makes the
- * copy first.  (Private huge pages that cannot be written cannot be forced.)
- */
-static unsigned int gup_flags(struct iopt_pages *pages,
-			      struct vm_area_struct *vma)
-{
-	if (pages->writable)
-		return FOLL_LONGTERM | FOLL_WRITE;
-	if (!is_cow_mapping(vma->vm_flags))
-		return FOLL_LONGTERM;
-	if (vma->vm_flags & VM_WRITE)
-		return FOLL_LONGTERM | FOLL_WRITE;
-	if (is_vm_hugetlb_page(vma))
-		return FOLL_LONGTERM;
-	return FOLL_LONGTERM | FOLL_WRITE | FOLL_FORCE;
-}
-
-/* FOLL_FORCE is to break COW, not to read what the process itself may not. */
-static bool vma_can_pin(struct iopt_pages *pages, struct vm_area_struct *vma)
-{
-	if (vma->vm_flags & (VM_IO | VM_PFNMAP))
-		return false;
-	return vma->vm_flags & (pages->writable ? VM_WRITE : VM_READ);
-}
-
-/* Pins what it can of one VMA from @uptr on; mmap_lock is held. */
-static long pin_vma(struct iopt_pages *pages, struct vm_area_struct *vma,
-		    unsigned long uptr, unsigned long npages,
-		    struct page **batch)
-{
-	struct mm_struct *mm = pages->payer->mm;
-
-	mmap_assert_locked(mm);
-
-	npages = min(npages, (vma->vm_end - uptr) >> PAGE_SHIFT);
-	return pin_user_pages_remote(mm, uptr, npages, gup_flags(pages, vma),
-				     batch, NULL, NULL);
-}
-
-/* As the pin would: a missing page, but also a write-protected one. */
-static unsigned int fault_flags(struct iopt_pages *pages,
-				struct vm_area_struct *vma)
-{
-	if (vma->vm_flags & VM_WRITE && gup_flags(pages, vma) & FOLL_WRITE)
-		return FAULT_FLAG_WRITE;
-	return 0;
-}
-
-/*
- * How often a page may vanish between being faulted in and being pinned.  It
- * is not a matter of time: no amount of memory pressure does that repeatedly.
- */
-#define MAX_FAULTS 3
-
-/*
- * Long-term GUP does not wait for a page that takes its time to appear (a
- * userfaultfd, for one): it says EFAULT.  Faulting it in by hand does wait; a
- * page that is expected to take its time is faulted in before GUP sees it.
- */
-static long pin_faulting(struct iopt_pages *pages, unsigned long uptr,
-			 unsigned long npages, struct page **batch)
-{
-	struct mm_struct *mm = pages->payer->mm;
-	struct vm_area_struct *vma;
-	unsigned int faults = 0;
-	bool unlocked, slow;
-	long ret;
-
-	if (mmap_read_lock_killable(mm))
-		return -EINTR;
-	for (;;) {
-		vma = vma_lookup(mm, uptr);
-		if (!vma || !vma_can_pin(pages, vma)) {
-			ret = -EFAULT;
-			break;
-		}
-		slow = userfaultfd_armed(vma);
-		if (!slow || faults) {
-			ret = pin_vma(pages, vma, uptr, slow ? 1 : npages,
-				      batch);
-			if (ret != -EFAULT)
-				break;
-		}
-		ret = -EFAULT;
-		if (faults++ == MAX_FAULTS)
-			break;
-		ret = fixup_user_fault(mm, uptr, fault_flags(pages, vma),
-				       &unlocked);
-		if (ret)
-			break;
-	}
-	mmap_read_unlock(mm);
-	return ret;
-}
-
-/* GUP has many ways to say that a page cannot be pinned; user space has one. */
-static long pin_errno(long ret)
-{
-	return ret >= 0 || ret == -ENOMEM || ret == -EINTR ? ret : -EFAULT;
-}
-
-static long pin_user(struct iopt_pages *pages, unsigned long uptr,
-		     unsigned long npages, struct page **batch)
-{
-	struct mm_struct *mm = pages->payer->mm;
-	long ret;
-
-	if (current->mm == mm && pages->writable) {
-		ret = pin_user_pages_fast_only(uptr, npages,
-					       FOLL_LONGTERM | FOLL_WRITE,
-					       batch);
-		if (ret > 0)
-			return ret;
-	}
-
-	if (!mmget_not_zero(mm))
-		return -EFAULT;
-	ret = pin_faulting(pages, uptr, npages, batch);
-	mmput(mm);
-	return ret;
-}
-
-/*
- * Pins up to @npages pages from page @index on.  Returns how many, at least
- * one, or an errno.
- */
-static long pin_batch(struct iopt_pages *pages, unsigned long index,
-		      unsigned long npages, struct page **batch)
-{
-	long ret;
-
-	if (pages->file)
-		ret = memfd_pin_pages(pages->file,
-				      (pages->start >> PAGE_SHIFT) + index,
-				      npages, batch);
-	else
-		ret = pin_user(pages, pages->start + (index << PAGE_SHIFT),
-			       npages, batch);
-	return ret ? pin_errno(ret) : -EFAULT;
-}
-
-/**
- * struct pinner - the state of pinning a part
- * @pages: what it is a part of
- * @extents: the new extents
- * @batch: temporary: pages that GUP returned
- * @max_batch: how many fit there
- * @runs: temporary: runs not in an extent yet; the last one may still grow
- * @nr_runs: how many there are
- * @max_runs: how many fit there
- * @run_pages: pages in @runs
- */
-struct pinner {
-	struct iopt_pages *pages;
-	struct list_head *extents;
-	struct page **batch;
-	unsigned long max_batch;
-	u64 *runs;
-	unsigned int nr_runs;
-	unsigned int max_runs;
-	unsigned long run_pages;
-};
-
-static struct iopt_extent *alloc_extent(unsigned int max)
-{
-	struct iopt_extent *extent;
-
-	extent = kmalloc(struct_size(extent, runs, max), GFP_KERNEL_ACCOUNT);
-	if (!extent)
-		return NULL;
-	extent->users = 0;
-	extent->starts = 0;
-	extent->ends = 0;
-	extent->max = max;
-	return extent;
-}
-
-/* Moves the temporary runs into an extent of just their size. */
-static int flush_runs(struct pinner *pinner)
-{
-	struct iopt_extent *extent;
-
-	extent = alloc_extent(pinner->nr_runs);
-	if (!extent)
-		return -ENOMEM;
-	extent->npages = pinner->run_pages;
-	extent->nr = pinner->nr_runs;
-	memcpy(extent->runs, pinner->runs, extent->nr * sizeof(u64));
-	list_add_tail(&extent->item, pinner->extents);
-	pinner->nr_runs = 0;
-	pinner->run_pages = 0;
-	return 0;
-}
-
-static int add_run(struct pinner *pinner, unsigned long pfn,
-		   unsigned long npages)
-{
-	u64 *last;
-	int ret;
-
-	if (pinner->nr_runs) {
-		last = &pinner->runs[pinner->nr_runs - 1];
-		if (run_pfn(*last) + run_npages(*last) == pfn &&
-		    run_npages(*last) + npages <= RUN_MAX_PAGES) {
-			*last += npages;
-			pinner->run_pages += npages;
-			return 0;
-		}
-	}
-	if (pinner->nr_runs == pinner->max_runs) {
-		ret = flush_runs(pinner);
-		if (ret)
-			return ret;
-	}
-	pinner->runs[pinner->nr_runs++] = run_pack(pfn, npages);
-	pinner->run_pages += npages;
-	return 0;
-}
-
-/* How many of the pages adjoin?  Eight at a time: huge pages bring hundreds. */
-static unsigned long count_adjoining(struct page **batch, unsigned long npages)
-{
-	struct page *first = batch[0];
-	unsigned long i;
-
-	for (i = 0; i + 8 <= npages; i += 8, first = nth_page(first, 8))
-		if (batch[i] != first ||
-		    batch[i + 1] != nth_page(first, 1) ||
-		    batch[i + 2] != nth_page(first, 2) ||
-		    batch[i + 3] != nth_page(first, 3) ||
-		    batch[i + 4] != nth_page(first, 4) ||
-		    batch[i + 5] != nth_page(first, 5) ||
-		    batch[i + 6] != nth_page(first, 6) ||
-		    batch[i + 7] != nth_page(first, 7))
-			break;
-	for (; i < npages && batch[i] == first; i++)
-		first = nth_page(first, 1);
-	return i;
-}
-
-/* Takes over a batch of pinned pages; those it cannot keep it unpins. */
-static int add_batch(struct pinner *pinner, unsigned long npages)
-{
-	struct page **batch = pinner->batch;
-	unsigned long count;
-	int ret;
-
-	for (; npages; batch += count, npages -= count) {
-		count = count_adjoining(batch, npages);
-		ret = add_run(pinner, page_to_pfn(*batch), count);
-		if (ret) {
-			unpin_user_pages(batch, npages);
-			return ret;
-		}
-	}
-	return 0;
-}
-
-static int pin_all(struct pinner *pinner, unsigned long first,
-		   unsigned long npages)
-{
-	long got;
-	int ret;
-
-	while (npages) {
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		got = pin_batch(pinner->pages, first,
-				min(npages, pinner->max_batch), pinner->batch);
-		if (got < 0)
-			return got;
-		ret = add_batch(pinner, got);
-		if (ret)
-			return ret;
-		first += got;
-		npages -= got;
-		cond_resched();
-	}
-	return flush_runs(pinner);
-}
-
-static void unpin_runs(const u64 *runs, unsigned int nr, bool dirty)
-{
-	unsigned int i;
-
-	for (i = 0; i < nr; i++)
-		unpin_user_page_range_dirty_lock(pfn_to_page(run_pfn(runs[i])),
-						 run_npages(runs[i]), dirty);
-}
-
-static void abort_pinner(struct pinner *pinner)
-{
-	bool dirty = pinner->pages->writable;
-	struct iopt_extent *extent, *next;
-
-	unpin_runs(pinner->runs, pinner->nr_runs, dirty);
-	list_for_each_entry_safe(extent, next, pinner->extents, item) {
-		unpin_runs(extent->runs, extent->nr, dirty);
-		kfree(extent);
-		cond_resched();
-	}
-}
-
-/* Enough for the small mappings that come in great numbers. */
-#define SMALL_BATCH 16
-#define SMALL_BATCH_SIZE (SMALL_BATCH * sizeof(u64))
-
-static int run_pinner(struct pinner *pinner, unsigned long first,
-		      unsigned long npages)
-{
-	size_t size = min_t(size_t, PAGE_SIZE, temp_memory_limit());
-	void *batch, *runs;
-	int ret = -ENOMEM;
-
-	batch = kmalloc(size, GFP_KERNEL_ACCOUNT);
-	runs = kmalloc(size, GFP_KERNEL_ACCOUNT);
-	if (batch && runs) {
-		pinner->batch = batch;
-		pinner->max_batch = size / sizeof(struct page *);
-		pinner->runs = runs;
-		pinner->max_runs = min(size / sizeof(u64), EXTENT_MAX_RUNS);
-		ret = pin_all(pinner, first, npages);
-		if (ret)
-			abort_pinner(pinner);
-	}
-	kfree(runs);
-	kfree(batch);
-	return ret;
-}
-
-static int run_small_pinner(struct pinner *pinner, unsigned long first,
-			    unsigned long npages)
-{
-	struct page *batch[SMALL_BATCH];
-	u64 runs[SMALL_BATCH];
-	int ret;
-
-	pinner->batch = batch;
-	pinner->runs = runs;
-	pinner->max_batch = SMALL_BATCH;
-	pinner->max_runs = SMALL_BATCH;
-	ret = pin_all(pinner, first, npages);
-	if (ret)
-		abort_pinner(pinner);
-	return ret;
-}
-
-/* Fills @extents with a part, newly pinned. */
-static int charge_and_pin(struct iopt_pages *pages, struct iommufd_payer *payer,
-			  unsigned long first, unsigned long npages,
-			  struct list_head *extents)
-{
-	struct pinner pinner = { .pages = pages, .extents = extents };
-	int ret;
-
-	ret = iommufd_charge(payer, npages);
-	if (ret)
-		return ret;
-	if (npages <= SMALL_BATCH && temp_memory_limit() >= SMALL_BATCH_SIZE)
-		ret = run_small_pinner(&pinner, first, npages);
-	else
-		ret = run_pinner(&pinner, first, npages);
-	if (ret)
-		iommufd_uncharge(payer, npages);
-	return ret;
-}
-
 /* ---- extents ---- */
 
 static unsigned long extent_end(struct iopt_extent *extent)
@@ -735,7 +293,7 @@ static int split_extent(struct iopt_pages *pages, struct iopt_extent *extent,
 	while (left >= run_npages(extent->runs[i]))
 		left -= run_npages(extent->runs[i++]);
 
-	tail = alloc_extent(extent->nr - i);
+	tail = iopt_extent_alloc(extent->nr - i);
 	if (!tail)
 		return -ENOMEM;
 	tail->nr = extent->nr - i;
@@ -842,6 +400,22 @@ static void end_claim(struct iopt_pages *pages, struct claim *claim)
 		smp_mb(); /* pairs with the one of prepare_to_wait_event() */
 		wake_up_var(&pages->claims_ended);
 	}
+}
+
+/* Fills @extents with a part, newly pinned. */
+static int charge_and_pin(struct iopt_pages *pages, struct iommufd_payer *payer,
+			  unsigned long first, unsigned long npages,
+			  struct list_head *extents)
+{
+	int ret;
+
+	ret = iommufd_charge(payer, npages);
+	if (ret)
+		return ret;
+	ret = iopt_pin_part(pages, first, npages, extents);
+	if (ret)
+		iommufd_uncharge(payer, npages);
+	return ret;
 }
 
 /*
@@ -1033,7 +607,7 @@ void iopt_pins_drop(struct list_head *drop)
 	struct iopt_extent *extent, *next;
 
 	list_for_each_entry_safe(extent, next, drop, item) {
-		unpin_runs(extent->runs, extent->nr, extent->dirty);
+		iopt_unpin_runs(extent->runs, extent->nr, extent->dirty);
 		iommufd_uncharge(extent->payer, extent->npages);
 		iommufd_payer_put(extent->payer);
 		kfree(extent);
@@ -1191,7 +765,7 @@ static int rw_unpinned(struct iopt_pages *pages, unsigned long offset,
 	struct page *page;
 	long ret;
 
-	ret = pin_batch(pages, offset >> PAGE_SHIFT, 1, &page);
+	ret = iopt_pin_batch(pages, offset >> PAGE_SHIFT, 1, &page);
 	if (ret < 0)
 		return ret;
 	copy_page_part(page, offset_in_page(offset), data, length, write);

@@ -97,19 +97,4 @@ void iopt_run_iter_init(struct iopt_run_iter *iter, struct iopt_pages *pages,
 void iopt_run_iter_next(struct iopt_run_iter *iter);
 void iopt_run_iter_done(struct iopt_run_iter *iter);
 
-#ifdef CONFIG_IOMMUFD_TEST
-/* Bytes that a temporary buffer may have; a test makes it less. */
-extern unsigned int iommufd_test_memory_limit;
-
-static inline size_t temp_memory_limit(void)
-{
-	return max_t(size_t, READ_ONCE(iommufd_test_memory_limit), sizeof(u64));
-}
-#else
-static inline size_t temp_memory_limit(void)
-{
-	return PAGE_SIZE;
-}
-#endif
-
 #endif
