@@ -359,7 +359,7 @@ struct device *iommufd_device_dev(struct iommufd_device *idev)
  * struct attach_target - what the user named to be attached to
  * @obj: an IOAS or a HWPT; held
  * @ioas: the IOAS
- * @hwpt: the HWPT, or NULL for any of @ioas
+ * @hwpt: the HWPT, or NULL for an automatic one of @ioas
  */
 struct attach_target {
 	struct iommufd_object *obj;
@@ -410,10 +410,12 @@ static void put_target(struct iommufd_ctx *ictx, struct attach_target *target)
 		iommufd_object_unhold(target->obj);
 }
 
+/* An IOAS does not stand for the HWPTs that user space makes of it. */
 static bool target_is(struct attach_target *target, struct iommufd_hwpt *hwpt)
 {
-	return target->hwpt ? target->hwpt == hwpt :
-			      target->ioas == hwpt->ioas;
+	if (target->hwpt)
+		return target->hwpt == hwpt;
+	return hwpt->automatic && target->ioas == hwpt->ioas;
 }
 
 /* Two address spaces at once: in the order of their ids. */
