@@ -3,9 +3,10 @@
  * An iommu_domain without an IOMMU.
  *
  * The rules it insists on:
- * - nothing is mapped twice, and only within the aperture;
- * - only what is mapped is unmapped, and never a part of what one iommu_map()
- *   made;
+ * - nothing is mapped twice, and only within the aperture; what is mapped is
+ *   synced;
+ * - only what is mapped is unmapped, and never a part of what one call mapped,
+ *   unless that failed;
  * - memory is pinned from before it is mapped until the IOTLB was synced after
  *   it was unmapped.
  */
@@ -15,13 +16,15 @@
 #include "test_mm.h"
 
 /**
- * struct test_mapping - what one iommu_map() made
+ * struct test_mapping - what one call mapped
  * @item: on a list of the domain
  * @iova: first I/O address
  * @phys: what is there
  * @length: in bytes
  * @unmapped: bytes unmapped so far, from the start
  * @prot: as given
+ * @failed: the call failed, and did not say how far it got
+ * @synced: the IOMMU has been told
  */
 struct test_mapping {
 	struct list_head item;
@@ -30,6 +33,8 @@ struct test_mapping {
 	unsigned long length;
 	unsigned long unmapped;
 	int prot;
+	bool failed;
+	bool synced;
 };
 
 static struct test_domain *to_test_domain(struct iommu_domain *domain)
@@ -72,30 +77,20 @@ static void expect_pinned(struct test_domain *td, phys_addr_t phys,
 			      "a device reaches memory that is not pinned");
 }
 
-static bool continues(struct test_mapping *mapping, unsigned long iova,
-		      phys_addr_t phys, int prot)
+static struct test_mapping *add_mapping(struct test_domain *td,
+					unsigned long iova, phys_addr_t phys,
+					unsigned long length, int prot)
 {
-	return mapping && mapping->iova + mapping->length == iova &&
-	       mapping->phys + mapping->length == phys &&
-	       mapping->prot == prot;
-}
+	struct test_mapping *mapping = kzalloc(sizeof(*mapping), GFP_KERNEL);
 
-static int add_mapping(struct test_domain *td, unsigned long iova,
-		       phys_addr_t phys, unsigned long length, int prot)
-{
-	if (continues(td->open, iova, phys, prot)) {
-		td->open->length += length;
-		return 0;
-	}
-	td->open = kzalloc(sizeof(*td->open), GFP_KERNEL);
-	if (!td->open)
-		return -ENOMEM;
-	td->open->iova = iova;
-	td->open->phys = phys;
-	td->open->length = length;
-	td->open->prot = prot;
-	list_add(&td->open->item, &td->mappings);
-	return 0;
+	if (!mapping)
+		return NULL;
+	mapping->iova = iova;
+	mapping->phys = phys;
+	mapping->length = length;
+	mapping->prot = prot;
+	list_add(&mapping->item, &td->mappings);
+	return mapping;
 }
 
 static int test_map_pages(struct iommu_domain *domain, unsigned long iova,
@@ -105,7 +100,7 @@ static int test_map_pages(struct iommu_domain *domain, unsigned long iova,
 	struct test_domain *td = to_test_domain(domain);
 	unsigned long last = iova + pgsize * pgcount - 1;
 	bool fail = td->fail_in && !--td->fail_in;
-	int ret;
+	struct test_mapping *mapping;
 
 	KUNIT_EXPECT_PTR_EQ(td->test, find_mapping(td, iova, last), NULL);
 	KUNIT_EXPECT_GE(td->test, iova, domain->geometry.aperture_start);
@@ -115,8 +110,11 @@ static int test_map_pages(struct iommu_domain *domain, unsigned long iova,
 	/* As VT-d's driver: some is mapped, and it does not say how much. */
 	if (fail)
 		pgcount = DIV_ROUND_UP(pgcount, 2);
-	ret = add_mapping(td, iova, phys, pgsize * pgcount, prot);
-	if (ret || fail)
+	mapping = add_mapping(td, iova, phys, pgsize * pgcount, prot);
+	if (!mapping)
+		return -ENOMEM;
+	mapping->failed = fail;
+	if (fail)
 		return -ENOMEM;
 	*mapped = pgsize * pgcount;
 	return 0;
@@ -125,7 +123,13 @@ static int test_map_pages(struct iommu_domain *domain, unsigned long iova,
 static void test_iotlb_sync_map(struct iommu_domain *domain, unsigned long iova,
 				size_t size)
 {
-	to_test_domain(domain)->open = NULL;
+	struct test_domain *td = to_test_domain(domain);
+	struct test_mapping *mapping;
+
+	list_for_each_entry(mapping, &td->mappings, item)
+		if (mapping->iova >= iova &&
+		    mapping_last(mapping) <= iova + size - 1)
+			mapping->synced = true;
 }
 
 /* Unmaps as much as lies in one mapping; 0 if there is none at @iova. */
@@ -138,11 +142,8 @@ static size_t unmap_one(struct test_domain *td, unsigned long iova,
 		return 0;
 	length = min(length, mapping->length - mapping->unmapped);
 	mapping->unmapped += length;
-	if (mapping->unmapped == mapping->length) {
-		if (mapping == td->open)
-			td->open = NULL;
+	if (mapping->unmapped == mapping->length)
 		list_move(&mapping->item, &td->stale);
-	}
 	return length;
 }
 
@@ -176,8 +177,8 @@ static void test_iotlb_sync(struct iommu_domain *domain,
 
 	list_for_each_entry(mapping, &td->mappings, item)
 		KUNIT_EXPECT_FALSE_MSG(td->test,
-				       mapping->unmapped && mapping != td->open,
-				       "what one iommu_map() made was cut");
+				       mapping->unmapped && !mapping->failed,
+				       "what one call mapped was cut");
 	list_for_each_entry_safe(mapping, next, &td->stale, item) {
 		expect_pinned(td, mapping->phys, mapping->length);
 		list_del(&mapping->item);
@@ -238,8 +239,20 @@ unsigned long test_domain_size(struct test_domain *td)
 
 	/* Nothing may be left half done. */
 	KUNIT_EXPECT_TRUE(td->test, list_empty(&td->stale));
-	KUNIT_EXPECT_PTR_EQ(td->test, td->open, NULL);
-	list_for_each_entry(mapping, &td->mappings, item)
+	list_for_each_entry(mapping, &td->mappings, item) {
+		KUNIT_EXPECT_TRUE_MSG(td->test, mapping->synced,
+				      "what was mapped was not synced");
 		size += mapping->length - mapping->unmapped;
+	}
 	return size;
+}
+
+unsigned long test_domain_largest(struct test_domain *td)
+{
+	struct test_mapping *mapping;
+	unsigned long largest = 0;
+
+	list_for_each_entry(mapping, &td->mappings, item)
+		largest = max(largest, mapping->length);
+	return largest;
 }

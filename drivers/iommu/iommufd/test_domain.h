@@ -21,7 +21,6 @@ struct test_mapping;
  * @test: fails when a rule is broken
  * @mappings: struct test_mapping, what a device would reach
  * @stale: struct test_mapping, what it may still reach until the next sync
- * @open: the mapping of an iommu_map() under way
  * @fail_in: this many more calls of map_pages until one fails; 0 for never
  */
 struct test_domain {
@@ -30,7 +29,6 @@ struct test_domain {
 	struct kunit *test;
 	struct list_head mappings;
 	struct list_head stale;
-	struct test_mapping *open;
 	unsigned int fail_in;
 };
 
@@ -42,5 +40,7 @@ phys_addr_t test_domain_phys(struct test_domain *td, unsigned long iova,
 			     int *prot);
 /* How many bytes are mapped. */
 unsigned long test_domain_size(struct test_domain *td);
+/* How many bytes one call mapped, at most. */
+unsigned long test_domain_largest(struct test_domain *td);
 
 #endif
