@@ -331,6 +331,20 @@ TEST_F(hwpt, not_for_ioas)
 	EXPECT_EQ(-ENOENT, iommu_destroy(FD, pt));
 }
 
+/* Nor does a device stay on one that is attached to the HWPT's own IOAS. */
+TEST_F(hwpt, left_for_ioas)
+{
+	uint32_t id, pt = IOAS;
+
+	ASSERT_EQ(0, ALLOC(&id));
+	ASSERT_EQ(0, MAP(IOVA, 1));
+	ASSERT_EQ(0, attach_to(self->edu.dev, id));
+	ASSERT_EQ(0, vfio_attach(self->edu.dev, &pt));
+	EXPECT_NE(id, pt);
+	EXPECT_EQ(0, iommu_destroy(FD, id));
+	EXPECT_TRUE(dma_works(&self->edu, self->mem, IOVA));
+}
+
 /* Closing everything at once takes it all away. */
 TEST_F(hwpt, close)
 {

@@ -4,93 +4,10 @@
  * open; what each may return is not, and afterwards nothing is left.  A kernel
  * that loses an object or a lock here says so in its log, which fails the run.
  */
-#include <stdatomic.h>
-#include <time.h>
+#include "race.h"
 
-#include "iommufd_utils.h"
-
-#define THREADS		6
 #define SECONDS		4
 #define IOVA		MB
-
-struct race {
-	struct bound b;
-	char *mem;
-	atomic_bool stop;
-	atomic_int bad;			/* an errno that may not be, or 0 */
-	atomic_uint calls;
-	atomic_uint ids[THREADS];	/* objects that come and go */
-};
-
-/* Is the result one of these? Ends the race when it is not. */
-#define ALLOW(race, rc, ...) \
-	allow(race, rc, (const int[]){ __VA_ARGS__, 1 })
-
-static void allow(struct race *race, int rc, const int *allowed)
-{
-	atomic_fetch_add(&race->calls, 1);
-	for (; *allowed != 1; allowed++)
-		if (rc == *allowed)
-			return;
-	atomic_store(&race->bad, rc);
-	atomic_store(&race->stop, true);
-}
-
-struct runner {
-	struct race *race;
-	void (*step)(struct race *race, unsigned int seed);
-	unsigned int seed;
-	pthread_t thread;
-};
-
-static void *run(void *arg)
-{
-	struct runner *runner = arg;
-
-	while (!atomic_load(&runner->race->stop)) {
-		runner->seed = runner->seed * 1103515245 + 12345;
-		runner->step(runner->race, runner->seed >> 16);
-	}
-	return NULL;
-}
-
-static void sleep_ms(unsigned int ms)
-{
-	struct timespec time = {
-		.tv_sec = ms / 1000,
-		.tv_nsec = ms % 1000 * 1000000,
-	};
-
-	nanosleep(&time, NULL);
-}
-
-/* Runs the steps, each in a thread, until time is up or one failed. */
-static int run_race(struct race *race,
-		    void (*const steps[])(struct race *race, unsigned int seed),
-		    int num)
-{
-	struct runner runners[THREADS];
-	int i, tenths;
-
-	for (i = 0; i < num; i++) {
-		runners[i] = (struct runner){
-			.race = race,
-			.step = steps[i],
-			.seed = i,
-		};
-		if (pthread_create(&runners[i].thread, NULL, run, &runners[i]))
-			return -EAGAIN;
-	}
-	for (tenths = 0; tenths < 10 * SECONDS; tenths++) {
-		if (atomic_load(&race->stop))
-			break;
-		sleep_ms(100);
-	}
-	atomic_store(&race->stop, true);
-	for (i = 0; i < num; i++)
-		pthread_join(runners[i].thread, NULL);
-	return atomic_load(&race->bad);
-}
 
 FIXTURE(race)
 {
@@ -116,7 +33,7 @@ FIXTURE_TEARDOWN(race)
 	static void (*const steps[])(struct race *, unsigned int) =	\
 		{ __VA_ARGS__ };					\
 									\
-	EXPECT_EQ(0, run_race(&self->r, steps,				\
+	EXPECT_EQ(0, run_race(&self->r, SECONDS, 0, steps,		\
 			      sizeof(steps) / sizeof(*steps)));		\
 	EXPECT_LT(0, atomic_load(&self->r.calls));			\
 } while (0)
