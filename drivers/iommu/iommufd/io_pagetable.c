@@ -254,7 +254,8 @@ void iopt_free_areas(struct list_head *areas)
 
 /* ---- places ---- */
 
-static void insert_area(struct io_pagetable *iopt, struct iopt_area *area)
+/* Returns false if something is in the way. */
+static bool insert_area(struct io_pagetable *iopt, struct iopt_area *area)
 {
 	struct rb_node **link = &iopt->areas.rb_node, *parent = NULL;
 
@@ -262,17 +263,21 @@ static void insert_area(struct io_pagetable *iopt, struct iopt_area *area)
 
 	while (*link) {
 		parent = *link;
-		if (area->start < to_area(parent)->start)
+		if (area->last < to_area(parent)->start)
 			link = &parent->rb_left;
-		else
+		else if (area->start > to_area(parent)->last)
 			link = &parent->rb_right;
+		else
+			return false;
 	}
 	rb_link_node(&area->node, parent, link);
 	rb_insert_color(&area->node, &iopt->areas);
+	return true;
 }
 
-static void insert_areas(struct io_pagetable *iopt, struct list_head *areas,
-			 unsigned long iova)
+/* One behind the other, or none. */
+static int insert_areas(struct io_pagetable *iopt, struct list_head *areas,
+			unsigned long iova)
 {
 	struct iopt_area *area;
 	unsigned long length;
@@ -284,9 +289,16 @@ static void insert_areas(struct io_pagetable *iopt, struct list_head *areas,
 		area->start = iova;
 		area->last = iova + length - 1;
 		iova += length;
-		insert_area(iopt, area);
+		if (!insert_area(iopt, area))
+			goto err_erase;
 		cond_resched();
 	}
+	return 0;
+
+err_erase:
+	list_for_each_entry_continue_reverse(area, areas, item)
+		rb_erase(&area->node, &iopt->areas);
+	return -EEXIST;
 }
 
 static void remove_area(struct io_pagetable *iopt, struct iopt_area *area)
@@ -360,10 +372,8 @@ int iopt_place(struct io_pagetable *iopt, struct list_head *areas,
 	if (!areas_aligned(iopt, areas, iova) ||
 	    iopt_is_reserved(iopt, iova, last))
 		ret = -EINVAL;
-	else if (first_area(iopt, iova, last))
-		ret = -EEXIST;
 	else
-		insert_areas(iopt, areas, iova);
+		ret = insert_areas(iopt, areas, iova);
 	up_write(&iopt->iova_rwsem);
 	return ret;
 }
@@ -399,7 +409,7 @@ int iopt_place_anywhere(struct io_pagetable *iopt, struct list_head *areas,
 		ret = iopt_find_gap(iopt, area->pages->start + area->offset,
 				    length, iova);
 	if (!ret)
-		insert_areas(iopt, areas, *iova);
+		ret = insert_areas(iopt, areas, *iova);
 	up_write(&iopt->iova_rwsem);
 	return ret;
 }
