@@ -304,4 +304,142 @@ TEST_F(held, map_during_attach)
 	EXPECT_EQ(0, self->mem[63]);
 }
 
+/*
+ * COPY of a mapping that is recorded only, into an IOAS with a device, waits
+ * for its memory.  Nobody else does: not the IOAS it comes from, nor other
+ * parts of what the two share.
+ *
+ *   shared   | memory that is there | held |
+ */
+#define SHARED		(HELD + HELD)
+
+static int copy_to(struct bound *b, uint32_t dst, uint64_t dst_iova,
+		   uint64_t src_iova, uint64_t length)
+{
+	return ioas_copy(b->iommufd, dst, dst_iova, b->ioas, src_iova, length,
+			 IOMMU_MAP_RW);
+}
+
+FIXTURE(shared)
+{
+	struct bound b;
+	struct waiter w;
+	struct edu edu;
+	uint32_t dst;
+	char *mem;	/* memory that is there, and behind it w.held */
+};
+
+FIXTURE_SETUP(shared)
+{
+	SETUP_BOUND(&self->b);
+	SETUP_EDU(&self->edu, &self->b);
+	self->mem = alloc_memory(SHARED);
+	ASSERT_NE(NULL, self->mem);
+	self->w.held = self->mem + HELD;
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_DGRAM, 0, self->w.sock));
+	ASSERT_EQ(0, ioas_alloc(self->b.iommufd, &self->dst));
+	ASSERT_EQ(0, attach_edu(&self->edu, self->dst));
+}
+
+FIXTURE_TEARDOWN(shared)
+{
+	close(self->w.uffd);
+	teardown_edu(&self->edu);
+	teardown_bound(&self->b);
+}
+
+/* The child maps all of it, recorded only, and copies the held part. */
+#define START_COPY()							\
+	START(MAP_VA(self->mem, IOVA, SHARED) ?:			\
+	      copy_to(&self->b, self->dst, 2 * IOVA, IOVA + HELD, HELD))
+
+/* A COPY that waits blocks neither IOAS, nor those that share its memory. */
+TEST_F(shared, copy_blocks_nobody)
+{
+	START_COPY();
+	EXPECT_EQ(0, copy_to(&self->b, self->dst, 4 * IOVA, IOVA, HELD));
+	EXPECT_EQ(0, ioas_unmap(self->b.iommufd, self->dst, 4 * IOVA, HELD,
+				NULL));
+	EXPECT_EQ(0, ioas_map(self->b.iommufd, self->dst, self->mem, PAGE,
+			      4 * IOVA, IOMMU_MAP_RW));
+	EXPECT_EQ(0, ioas_unmap(self->b.iommufd, self->dst, 4 * IOVA, PAGE,
+				NULL));
+	EXPECT_EQ(-EBUSY, ioas_unmap(self->b.iommufd, self->dst, 2 * IOVA, HELD,
+				     NULL));
+	/* The source may go; it was recorded only. */
+	EXPECT_EQ(0, UNMAP(IOVA, SHARED));
+	EXPECT_EQ(0, iommu_destroy(self->b.iommufd, self->b.ioas));
+	FINISH();
+	EXPECT_EQ(HELD, unmap_all(self->b.iommufd, self->dst));
+}
+
+/* A COPY that waits can be killed, and leaves nothing. */
+TEST_F(shared, copy_killed)
+{
+	START_COPY();
+	KILL();
+	EXPECT_EQ(0, unmap_all(self->b.iommufd, self->dst));
+	EXPECT_EQ(SHARED, UNMAP_ALL());
+}
+
+/* What is being mapped cannot be copied yet: ENOENT, at once */
+TEST_F(held, copy_of_map_enoent)
+{
+	ASSERT_EQ(0, ATTACH());
+	START(MAP_HELD(IOVA));
+	EXPECT_EQ(-ENOENT, copy_to(&self->b, self->b.ioas, 4 * IOVA, IOVA,
+				   PAGE));
+	FINISH();
+	EXPECT_EQ(0, copy_to(&self->b, self->b.ioas, 4 * IOVA, IOVA, PAGE));
+}
+
+/*
+ * Several who want the same held part: one faults it in, the rest wait for it,
+ * and can each be killed.
+ */
+TEST_F(shared, sharers_killed)
+{
+	int status, i;
+	pid_t pids[3];
+
+	START_COPY();
+	for (i = 0; i < 3; i++) {
+		pids[i] = fork();
+		ASSERT_LE(0, pids[i]);
+		if (!pids[i])
+			_exit(-copy_to(&self->b, self->dst, (4 + i) * IOVA,
+				       IOVA + HELD, HELD));
+	}
+	/* They must have come to wait, which nothing tells. */
+	usleep(300000);
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, waitpid(pids[i], &status, WNOHANG));
+		ASSERT_EQ(0, kill(pids[i], SIGKILL));
+		ASSERT_EQ(pids[i], waitpid(pids[i], &status, 0));
+		EXPECT_EQ(SIGKILL, status);
+	}
+	FINISH();
+	ASSERT_EQ(pids[2], waitpid(pids[2], &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(2 * HELD, unmap_all(self->b.iommufd, self->dst));
+}
+
+/* Of a file: userfaultfd does not hold it, so it never waits. */
+TEST_F(held, map_file_goes_on)
+{
+	int fd = memfd_create("file", 0);
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ftruncate(fd, HELD));
+	ASSERT_EQ(0, ATTACH());
+	START(MAP_HELD(IOVA));
+	EXPECT_EQ(0, ioas_map_file(self->b.iommufd, self->b.ioas, fd, 0, HELD,
+				   4 * IOVA, IOMMU_MAP_RW));
+	EXPECT_EQ(0, copy_to(&self->b, self->b.ioas, 5 * IOVA, 4 * IOVA,
+			     HELD));
+	EXPECT_EQ(0, UNMAP(4 * IOVA, HELD));
+	FINISH();
+	EXPECT_EQ(2 * HELD, UNMAP_ALL());
+}
+
 TEST_HARNESS_MAIN
