@@ -15,6 +15,7 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 
+#include "extent.h"
 #include "pages.h"
 #include "test_mm.h"
 
