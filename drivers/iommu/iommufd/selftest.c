@@ -14,6 +14,7 @@
 #include <linux/slab.h>
 
 #include "device.h"
+#include "extent.h"
 #include "hwpt.h"
 #include "ioctl.h"
 #include "iommufd_test.h"
