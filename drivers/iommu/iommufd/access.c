@@ -187,13 +187,6 @@ err_unhold:
 	return ERR_PTR(ret);
 }
 
-static void free_attachment(struct attachment *attachment)
-{
-	iopt_remove_access(&attachment->ioas->iopt, &attachment->user);
-	iommufd_object_unhold(&attachment->ioas->obj);
-	kfree(attachment);
-}
-
 static bool is_idle(struct iommufd_access *access,
 		    struct attachment *attachment)
 {
@@ -208,6 +201,7 @@ static bool is_idle(struct iommufd_access *access,
 /* How often the driver is asked, which may not know yet what it pinned. */
 #define EVICT_INTERVAL msecs_to_jiffies(10)
 
+/* Afterwards the old IOAS tells the driver no more. */
 static void evict(struct iommufd_access *access, struct attachment *attachment)
 {
 	do {
@@ -215,6 +209,13 @@ static void evict(struct iommufd_access *access, struct attachment *attachment)
 	} while (!wait_event_timeout(access->wait,
 				     is_idle(access, attachment),
 				     EVICT_INTERVAL));
+	iopt_remove_access(&attachment->ioas->iopt, &attachment->user);
+}
+
+static void free_attachment(struct attachment *attachment)
+{
+	iommufd_object_unhold(&attachment->ioas->obj);
+	kfree(attachment);
 }
 
 /* Leaves the current attachment, if any, for another or none. */
@@ -335,13 +336,12 @@ static struct attachment *begin_call(struct iommufd_access *access)
 static void end_call(struct attachment *attachment)
 {
 	struct iommufd_access *access = attachment->access;
-	bool wake;
 
+	/* Nothing is touched behind the lock: who waits may free it all. */
 	spin_lock(&access->lock);
-	wake = !--attachment->calls;
-	spin_unlock(&access->lock);
-	if (wake)
+	if (!--attachment->calls)
 		wake_up_all(&access->wait);
+	spin_unlock(&access->lock);
 }
 
 /* The pages of the part, as they are numbered there. */

@@ -22,6 +22,7 @@
 #include <linux/iommu.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "area.h"
@@ -44,25 +45,6 @@ void iopt_init(struct io_pagetable *iopt)
 	iopt->allowed = RB_ROOT_CACHED;
 	iopt->alignment = 1;
 	iopt->aperture.last = ULONG_MAX;
-}
-
-/**
- * iopt_destroy() - free what an address space holds
- * @iopt: the address space, without domains, accesses and reserved ranges
- *
- * Context: process context; no locks held and no one else uses @iopt.
- */
-void iopt_destroy(struct io_pagetable *iopt)
-{
-	unsigned long unmapped;
-	LIST_HEAD(drop);
-
-	WARN_ON(!list_empty(&iopt->domains));
-	WARN_ON(!list_empty(&iopt->accesses));
-	WARN_ON(!RB_EMPTY_ROOT(&iopt->reserved.rb_root));
-	iopt_unmap_all(iopt, &unmapped, &drop);
-	iopt_pins_drop(&drop);
-	iopt_allow(iopt, NULL, 0);
 }
 
 /**
@@ -659,17 +641,41 @@ static int evict_accesses(struct io_pagetable *iopt, struct list_head *areas)
 	return 0;
 }
 
-static void unmap_claimed(struct io_pagetable *iopt, struct list_head *claimed)
+static void unclaim(struct io_pagetable *iopt, struct list_head *claimed)
 {
 	struct iopt_area *area;
+
+	down_write(&iopt->iova_rwsem);
+	list_for_each_entry(area, claimed, item)
+		area->state = IOPT_AREA_MAPPED;
+	up_write(&iopt->iova_rwsem);
+}
+
+/* Leaves what it unmapped in @claimed: all, but for a fatal signal. */
+static int unmap_claimed(struct io_pagetable *iopt, struct list_head *claimed)
+{
+	struct iopt_area *area;
+	LIST_HEAD(unmapped);
+	int ret = 0;
 
 	lockdep_assert_held(&iopt->domains_rwsem);
 
 	list_for_each_entry(area, claimed, item) {
+		if (fatal_signal_pending(current)) {
+			ret = -EINTR;
+			break;
+		}
 		iopt_unmap_area(iopt, area);
 		cond_resched();
 	}
+	if (ret) {
+		list_cut_before(&unmapped, claimed, &area->item);
+		unclaim(iopt, claimed);
+		INIT_LIST_HEAD(claimed);
+		list_splice(&unmapped, claimed);
+	}
 	remove_areas(iopt, claimed);
+	return ret;
 }
 
 static unsigned long release_areas(struct list_head *areas,
@@ -685,16 +691,6 @@ static unsigned long release_areas(struct list_head *areas,
 		cond_resched();
 	}
 	return length;
-}
-
-static void unclaim(struct io_pagetable *iopt, struct list_head *claimed)
-{
-	struct iopt_area *area;
-
-	down_write(&iopt->iova_rwsem);
-	list_for_each_entry(area, claimed, item)
-		area->state = IOPT_AREA_MAPPED;
-	up_write(&iopt->iova_rwsem);
 }
 
 static int claim(struct io_pagetable *iopt, unsigned long start,
@@ -724,7 +720,8 @@ static int claim(struct io_pagetable *iopt, unsigned long start,
  * Context: process context; no locks held: waits for accesses.
  * Return: 0; -ENOENT when nothing is mapped there, or a mapping would be cut;
  * -EBUSY when another call is mapping or unmapping some of it; -EINTR on a
- * fatal signal.  On failure nothing has changed.
+ * fatal signal.  On failure nothing has changed, but that a signal may leave
+ * the areas of the higher addresses.
  */
 int iopt_unmap(struct io_pagetable *iopt, unsigned long start,
 	       unsigned long last, unsigned long *unmapped,
@@ -738,10 +735,10 @@ int iopt_unmap(struct io_pagetable *iopt, unsigned long start,
 	if (ret)
 		return ret;
 	down_read(&iopt->domains_rwsem);
-	unmap_claimed(iopt, &claimed);
+	ret = unmap_claimed(iopt, &claimed);
 	up_read(&iopt->domains_rwsem);
 	*unmapped = release_areas(&claimed, drop);
-	return 0;
+	return ret;
 }
 
 /**
@@ -752,7 +749,7 @@ int iopt_unmap(struct io_pagetable *iopt, unsigned long start,
  *
  * Context: as of iopt_unmap().
  * Return: 0, also when nothing was mapped; -EBUSY when another call is mapping
- * or unmapping, or -EINTR, and then nothing has changed.
+ * or unmapping, and then nothing has changed; -EINTR as of iopt_unmap().
  */
 int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped,
 		   struct list_head *drop)
@@ -780,6 +777,30 @@ bool iopt_is_free(struct io_pagetable *iopt, unsigned long start,
 	is_free = !first_area(iopt, start, last);
 	up_read(&iopt->iova_rwsem);
 	return is_free;
+}
+
+/**
+ * iopt_destroy() - free what an address space holds
+ * @iopt: the address space, without domains, accesses and reserved ranges
+ *
+ * Context: process context; no locks held and no one else uses @iopt.
+ */
+void iopt_destroy(struct io_pagetable *iopt)
+{
+	LIST_HEAD(claimed);
+	LIST_HEAD(drop);
+
+	WARN_ON(!list_empty(&iopt->domains));
+	WARN_ON(!list_empty(&iopt->accesses));
+	WARN_ON(!RB_EMPTY_ROOT(&iopt->reserved.rb_root));
+
+	down_write(&iopt->iova_rwsem);
+	claim_areas(iopt, 0, ULONG_MAX, false, &claimed);
+	up_write(&iopt->iova_rwsem);
+	remove_areas(iopt, &claimed);
+	release_areas(&claimed, &drop);
+	iopt_pins_drop(&drop);
+	iopt_allow(iopt, NULL, 0);
 }
 
 /* ---- cutting ---- */
@@ -873,12 +894,13 @@ int iopt_unmap_cut(struct io_pagetable *iopt, unsigned long start,
 	else
 		ret = -EINVAL;
 	up_write(&iopt->iova_rwsem);
-	if (ret)
+	if (ret) {
 		unclaim(iopt, &claimed);
-	else
-		unmap_claimed(iopt, &claimed);
+		up_read(&iopt->domains_rwsem);
+		return ret;
+	}
+	ret = unmap_claimed(iopt, &claimed);
 	up_read(&iopt->domains_rwsem);
-	if (!ret)
-		*unmapped = release_areas(&claimed, drop);
+	*unmapped = release_areas(&claimed, drop);
 	return ret;
 }

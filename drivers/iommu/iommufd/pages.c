@@ -651,7 +651,8 @@ static void run_iter_load(struct iopt_run_iter *iter, unsigned long skip)
 
 	iter->phys = PFN_PHYS(run_pfn(run)) + skip;
 	iter->length = min((run_npages(run) << PAGE_SHIFT) - skip, iter->left);
-	iter->continued = run_continued(run);
+	/* Extents that were merged meanwhile may have made one run of two. */
+	iter->continued = skip || run_continued(run);
 	iter->left -= iter->length;
 }
 
