@@ -8,6 +8,8 @@
  *
  *   VA    | file | file | file | ...      LARGE bytes, a mmap each
  */
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "iommufd_utils.h"
@@ -135,6 +137,106 @@ TEST_F(scale, above_limit_enomem)
 	ASSERT_EQ(0, ATTACH());
 	EXPECT_EQ(-ENOMEM, ioas_map(FD, IOAS, va, length, LARGE_IOVA, RW));
 	EXPECT_CLEAN();
+}
+
+#define CGROUPS		"/cgroups"
+#define CGROUP		CGROUPS "/scale"
+
+/* Kernel memory that this process's cgroup is charged for, in bytes */
+static long kernel_memory(void)
+{
+	char line[128];
+	long bytes = -1;
+	FILE *file = fopen(CGROUP "/memory.stat", "r");
+
+	if (!file)
+		return -1;
+	while (fgets(line, sizeof(line), file))
+		sscanf(line, "kernel %ld", &bytes);
+	fclose(file);
+	return bytes;
+}
+
+static int enter_cgroup(void)
+{
+	if (mkdir(CGROUPS, 0700) || mount("none", CGROUPS, "cgroup2", 0, NULL))
+		return -errno;
+	if (mkdir(CGROUP, 0700))
+		return -errno;
+	return sysfs_write(CGROUPS "/cgroup.subtree_control", "+memory") ?:
+	       sysfs_write(CGROUP "/cgroup.procs", "0");
+}
+
+static void leave_cgroup(void)
+{
+	sysfs_write(CGROUPS "/cgroup.procs", "0");
+	rmdir(CGROUP);
+	umount(CGROUPS);
+	rmdir(CGROUPS);
+}
+
+/* Bytes of the kernel's for each mapped GiB of this memory, or -1 */
+static long memory_per_gib(struct bound *b, char *va, uint64_t length)
+{
+	long before = kernel_memory(), bytes;
+
+	if (ioas_map(b->iommufd, b->ioas, va, length, LARGE_IOVA, RW))
+		return -1;
+	bytes = kernel_memory() - before;
+	if (unmap_all(b->iommufd, b->ioas) != (int64_t)length)
+		return -1;
+	return bytes * (long)(GB / length);
+}
+
+/* Two files that take pages by turns: neither has two that are neighbours. */
+static char *scattered_memory(uint64_t length)
+{
+	int one = memfd_create("one", 0), two = memfd_create("two", 0);
+	uint64_t at;
+	char *va;
+
+	for (at = 0; at < length; at += PAGE)
+		if (pwrite(one, "", 1, at) != 1 || pwrite(two, "", 1, at) != 1)
+			return NULL;
+	va = mmap(NULL, length, PROT_READ | PROT_WRITE,
+		  MAP_SHARED | MAP_POPULATE, one, 0);
+	close(one);
+	/* The other one stays. */
+	return va == MAP_FAILED ? NULL : va;
+}
+
+/*
+ * What the kernel remembers of pinned memory: 8 bytes for each run and little
+ * more, 2 MiB or 4 KiB long.  (IOMMU drivers' page tables are not charged.)
+ */
+TEST_F_TIMEOUT(scale, kernel_memory, 300)
+{
+	const uint64_t length = 128 * MB;
+	long huge, small;
+	char *va;
+
+	ASSERT_EQ(0, ATTACH());
+	ASSERT_EQ(0, enter_cgroup());
+	va = alloc_memory(length + HUGE);
+	ASSERT_NE(NULL, va);
+	va = (char *)(((uintptr_t)va + HUGE - 1) & -HUGE);
+	ASSERT_EQ(0, madvise(va, length, MADV_HUGEPAGE));
+	memset(va, 1, length);
+	huge = memory_per_gib(&self->b, va, length);
+	ASSERT_EQ(0, munmap(va, length));
+
+	va = scattered_memory(length);
+	ASSERT_NE(NULL, va);
+	small = memory_per_gib(&self->b, va, length);
+	leave_cgroup();
+
+	printf("# bytes of kernel memory for a GiB: %ld of 2 MiB, %ld of 4 KiB\n",
+	       huge, small);
+	EXPECT_LE(0, huge);
+	EXPECT_GT(16 * KB * (GB / length), huge);
+	/* Of the allocator's own, which debugging makes more */
+	EXPECT_LT(7 * (long)(GB / PAGE), small);
+	EXPECT_GT(10 * (long)(GB / PAGE), small);
 }
 
 /* A permutation of 0 .. n - 1, for n not a multiple of 7919 */
