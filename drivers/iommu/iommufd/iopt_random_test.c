@@ -143,22 +143,25 @@ static bool overlap(unsigned long start, unsigned long last,
 	return range->start <= last && start <= range->last;
 }
 
-#define for_each_map(map, s)                                               \
-	for ((map) = (s)->maps; (map) < (s)->maps + AREAS; (map)++)        \
-		if ((map)->length)
+/* The one after @map, or the first, that has any of the addresses. */
+static struct mapping *next_map_in(struct space *s, struct mapping *map,
+				   unsigned long start, unsigned long last)
+{
+	map = map ? map + 1 : s->maps;
+	for (; map < s->maps + AREAS; map++)
+		if (map->length && map->iova <= last && map_last(map) >= start)
+			return map;
+	return NULL;
+}
 
-/* Of those in the range, too. */
-#define for_each_map_in(map, s, start_, last_)                             \
-	for_each_map(map, s)                                               \
-		if ((map)->iova <= (last_) && map_last(map) >= (start_))
+static struct mapping *next_map(struct space *s, struct mapping *map)
+{
+	return next_map_in(s, map, 0, ULONG_MAX);
+}
 
 static struct mapping *map_at(struct space *s, unsigned long iova)
 {
-	struct mapping *map;
-
-	for_each_map_in(map, s, iova, iova)
-		return map;
-	return NULL;
+	return next_map_in(s, NULL, iova, iova);
 }
 
 static unsigned int free_maps(struct space *s)
@@ -166,7 +169,7 @@ static unsigned int free_maps(struct space *s)
 	unsigned int nr = AREAS;
 	struct mapping *map;
 
-	for_each_map(map, s)
+	for (map = next_map(s, NULL); map; map = next_map(s, map))
 		nr--;
 	return nr;
 }
@@ -189,7 +192,7 @@ static struct source *free_source(struct model *m)
 	unsigned int i;
 
 	for (i = 0; i < SPACES; i++)
-		for_each_map(map, &m->spaces[i])
+		for (map = next_map(&m->spaces[i], NULL); map; map = next_map(&m->spaces[i], map))
 			__set_bit(map->source - m->sources, used);
 	return &m->sources[find_first_zero_bit(used, SOURCES)];
 }
@@ -212,7 +215,7 @@ static bool aligned_to(struct space *s, unsigned long alignment)
 {
 	struct mapping *map;
 
-	for_each_map(map, s)
+	for (map = next_map(s, NULL); map; map = next_map(s, map))
 		if (!IS_ALIGNED(map->iova | map->length | map->offset,
 				alignment))
 			return false;
@@ -257,11 +260,7 @@ static bool usable(struct space *s, unsigned long start, unsigned long last)
 
 static bool is_mapped(struct space *s, unsigned long start, unsigned long last)
 {
-	struct mapping *map;
-
-	for_each_map_in(map, s, start, last)
-		return true;
-	return false;
+	return next_map_in(s, NULL, start, last);
 }
 
 static const struct iopt_range *allowed_at(struct space *s, unsigned long at)
@@ -354,7 +353,7 @@ static u32 pinned_mask(struct model *m, struct source *source)
 	u32 mask = 0;
 
 	for (s = m->spaces; s < m->spaces + SPACES; s++) {
-		for_each_map(map, s) {
+		for (map = next_map(s, NULL); map; map = next_map(s, map)) {
 			if (map->source != source)
 				continue;
 			if (any_domain(s))
@@ -420,7 +419,7 @@ static void expect_domains(struct kunit *test, struct model *m, struct space *s)
 	struct mapping *map;
 	unsigned int i;
 
-	for_each_map(map, s) {
+	for (map = next_map(s, NULL); map; map = next_map(s, map)) {
 		size += map->length;
 		for (i = 0; i < DOMAINS; i++)
 			if (s->added[i])
@@ -534,7 +533,9 @@ static struct iopt_range choose_mapped(struct model *m, struct space *s)
 {
 	struct mapping *map = &s->maps[chance(m, AREAS)];
 
-	if (map->length && chance(m, 2))
+	if (!map->length)
+		map = next_map(s, map) ?: next_map(s, NULL);
+	if (map && chance(m, 2))
 		return (struct iopt_range){ map->iova, map_last(map) };
 	return choose_range(m, 10);
 }
@@ -576,7 +577,7 @@ static int expected_place(struct space *s, bool is_aligned, bool fixed,
 static void step_map(struct kunit *test, struct model *m, struct space *s)
 {
 	unsigned long grain = choose_grain(m), start, length, iova, placed;
-	bool fixed = chance(m, 4), may_fail = choose_failure(m, s);
+	bool fixed = chance(m, 4), may_fail;
 	struct mapping *map = free_map(s);
 	int prot = 1 + chance(m, 3), expected, ret;
 	LIST_HEAD(areas);
@@ -592,6 +593,7 @@ static void step_map(struct kunit *test, struct model *m, struct space *s)
 				  fixed, m->uptr + start, length, &iova);
 	KUNIT_ASSERT_EQ(test, iopt_add_user(&areas, m->uptr + start, length,
 					    prot, &m->payers), 0);
+	may_fail = choose_failure(m, s);
 	ret = place_and_fill(s, &areas, fixed, &placed);
 	expect_ret(test, s, ret, expected, may_fail);
 	if (ret)
@@ -651,7 +653,7 @@ static void step_copy(struct kunit *test, struct model *m, struct space *src)
 {
 	struct space *dst = &m->spaces[chance(m, SPACES)];
 	struct iopt_range range = choose_mapped(m, src);
-	bool fixed = chance(m, 4), may_fail = choose_failure(m, dst);
+	bool fixed = chance(m, 4), may_fail;
 	unsigned long length = range.last - range.start + 1, iova, placed;
 	int prot = 1 + chance(m, 3), expected, ret;
 	struct mapping maps[AREAS];
@@ -666,6 +668,7 @@ static void step_copy(struct kunit *test, struct model *m, struct space *src)
 	if (!expected)
 		expected = expected_copy_place(m, dst, maps, nr, fixed, length,
 					       &iova);
+	may_fail = choose_failure(m, dst);
 	ret = iopt_add_copy(&areas, &src->iopt, range.start, length, prot);
 	if (ret)
 		iopt_free_areas(&areas);
@@ -689,7 +692,8 @@ static int expected_unmap(struct space *s, const struct iopt_range *range,
 	int ret = -ENOENT;
 
 	*bytes = 0;
-	for_each_map_in(map, s, range->start, range->last) {
+	for (map = next_map_in(s, NULL, range->start, range->last); map;
+	     map = next_map_in(s, map, range->start, range->last)) {
 		if (!cut && !inside(map->iova, map_last(map), range))
 			return -ENOENT;
 		*bytes += min(map_last(map), range->last) -
@@ -715,7 +719,8 @@ static void remove_maps(struct space *s, const struct iopt_range *range)
 {
 	struct mapping *map, tail;
 
-	for_each_map_in(map, s, range->start, range->last) {
+	for (map = next_map_in(s, NULL, range->start, range->last); map;
+	     map = next_map_in(s, map, range->start, range->last)) {
 		tail = *map;
 		map->length = 0;
 		if (tail.iova < range->start) {
@@ -796,7 +801,7 @@ static int expected_attach(struct space *s, struct iommu_domain *domain)
 	struct mapping *map;
 	unsigned int i;
 
-	for_each_map(map, s)
+	for (map = next_map(s, NULL); map; map = next_map(s, map))
 		if (!inside(map->iova, map_last(map), &aperture))
 			return -EADDRINUSE;
 	for (i = 0; i < s->nr_allowed; i++)
@@ -894,9 +899,9 @@ static void step_huge_pages(struct kunit *test, struct model *m,
 
 /* ---- an access, as access.c makes it ---- */
 
-static void for_each_part(struct space *s, const struct iopt_range *range,
-			  void (*do_part)(struct iopt_part *part, void *data),
-			  void *data)
+static void do_parts(struct space *s, const struct iopt_range *range,
+		     void (*do_part)(struct iopt_part *part, void *data),
+		     void *data)
 {
 	unsigned long at = range->start;
 	struct iopt_part part;
@@ -929,7 +934,7 @@ static void unpin(struct space *s, struct iopt_range *pin)
 {
 	LIST_HEAD(drop);
 
-	for_each_part(s, pin, unpin_part, &drop);
+	do_parts(s, pin, unpin_part, &drop);
 	iopt_unuse_range(&s->iopt, pin->start, pin->last);
 	iopt_pins_drop(&drop);
 	pin->last = 0;
@@ -1001,7 +1006,7 @@ static void step_pin(struct kunit *test, struct model *m, struct space *s)
 	KUNIT_EXPECT_EQ(test, ret, expected_use(s, &range, prot));
 	if (ret)
 		return;
-	for_each_part(s, &range, pin_part, test);
+	do_parts(s, &range, pin_part, test);
 	*pin = range;
 }
 
