@@ -234,14 +234,26 @@ struct iommu_ioas_map {
  * @size: sizeof(struct iommu_ioas_map_file)
  * @flags: in: as for IOMMU_IOAS_MAP
  * @ioas_id: in: an IOAS
- * @fd: in: a descriptor from memfd_create(), with or without huge pages
+ * @fd: in: a descriptor from memfd_create(), with or without huge pages, or of
+ *      a file on tmpfs or hugetlbfs
  * @start: in: offset in the file, in bytes
  * @length: in: bytes, not 0
  * @iova: in/out: as for IOMMU_IOAS_MAP
  *
- * Maps a part of a file, which need not be mapped in any process.  Besides the
- * errors of IOMMU_IOAS_MAP: EBADF when there is no such descriptor, EINVAL
- * when it is not of that kind or the range ends past the end of the file.
+ * Maps a part of a file, which need not be mapped in any process.  Holes are
+ * filled when the memory is pinned.  Besides the errors of IOMMU_IOAS_MAP:
+ *
+ * ========== ==============================================================
+ * EBADF      There is no such descriptor.
+ * EINVAL     It is not of that kind, or the range ends past the end of the
+ *            file.
+ * EACCES     It is not open for reading or, if devices may write, not for
+ *            writing.
+ * EPERM      Devices may write, and the file is sealed against it.
+ * EOPNOTSUPP This kernel cannot map files.
+ * ========== ==============================================================
+ *
+ * While devices may write, the file cannot be sealed against it.
  */
 struct iommu_ioas_map_file {
 	__u32 size;
@@ -373,7 +385,8 @@ enum iommufd_vfio_ioas_op {
  * @op: in: of enum iommufd_vfio_ioas_op
  * @__reserved: in: 0
  *
- * Chooses the IOAS on which this file's VFIO container ioctls work.
+ * Chooses the IOAS on which this file's VFIO container ioctls work.  It can be
+ * destroyed like any other, and then there is none.
  */
 struct iommu_vfio_ioas {
 	__u32 size;
