@@ -8,7 +8,7 @@
  * limit, those before it are moved back, which no limit keeps from succeeding.
  */
 #include <linux/err.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <uapi/linux/iommufd.h>
 
@@ -142,7 +142,8 @@ static int move_all(struct list_head *moves, struct iommufd_payer *payer)
 	int ret;
 
 	list_for_each_entry(move, moves, item) {
-		ret = move_to(move, payer);
+		ret = fatal_signal_pending(current) ? -EINTR :
+						      move_to(move, payer);
 		if (ret)
 			goto err_back;
 		cond_resched();

@@ -196,6 +196,7 @@ static unsigned long map_run(struct iommu_domain *domain, unsigned long iova,
 		else
 			done += map_whole(domain, iova + done, phys + done,
 					  step, prot, ret);
+		cond_resched();
 	} while (done < length && !*ret);
 	return done;
 }
@@ -401,7 +402,11 @@ int iopt_pin_areas(struct io_pagetable *iopt)
 
 	/* From 0 on, and until there is nothing behind the last one. */
 	while (!ret && get_wanted(iopt, wanted.last + 1, &wanted)) {
-		ret = iopt_pages_pin(wanted.pages, wanted.first, wanted.npages);
+		if (fatal_signal_pending(current))
+			ret = -EINTR;
+		else
+			ret = iopt_pages_pin(wanted.pages, wanted.first,
+					     wanted.npages);
 		if (!ret && !give_wanted(iopt, &wanted))
 			iopt_pages_unpin(wanted.pages, wanted.first,
 					 wanted.npages, &drop);

@@ -14,6 +14,7 @@
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
+#include <linux/sched/signal.h>
 
 #include "area.h"
 #include "gap.h"
@@ -109,7 +110,7 @@ static bool search(struct io_pagetable *iopt, const struct gap_want *want,
 
 	from = max(from, iopt->aperture.start);
 	while (align_up(want, from, iova, &last) &&
-	       last <= iopt->aperture.last) {
+	       last <= iopt->aperture.last && !fatal_signal_pending(current)) {
 		if (is_allowed(iopt, from, last, &next)) {
 			if (!is_used(iopt, *iova, last, &used)) {
 				if (*iova - from >= notable)

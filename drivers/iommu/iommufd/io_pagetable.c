@@ -197,6 +197,7 @@ int iopt_add_copy(struct list_head *areas, struct io_pagetable *src,
 {
 	unsigned long next = iova, last;
 	struct iopt_area *area;
+	bool whole = false;
 	int ret = 0;
 
 	if (check_add_overflow(iova, length - 1, &last))
@@ -205,14 +206,13 @@ int iopt_add_copy(struct list_head *areas, struct io_pagetable *src,
 		return -EINTR;
 	for (area = first_area(src, iova, last); area && !ret;
 	     area = next_area(area, last)) {
-		if (area->start > next ||
-		    area_state(area) != IOPT_AREA_MAPPED)
+		if (area->start > next || area_state(area) != IOPT_AREA_MAPPED)
 			break;
 		ret = add_copy(areas, area, iova, last, prot);
+		whole = area->last >= last;
 		next = area->last + 1;
 	}
-	/* Beyond @last, or 0 behind the last address of all. */
-	if (!ret && (next == iova || next - 1 < last))
+	if (!ret && !whole)
 		ret = -ENOENT;
 	up_read(&src->iova_rwsem);
 	return ret;
@@ -462,8 +462,10 @@ static void unpin_areas(struct list_head *areas, struct list_head *drop)
 {
 	struct iopt_area *area;
 
-	list_for_each_entry(area, areas, item)
+	list_for_each_entry(area, areas, item) {
 		iopt_area_unpin(area, drop);
+		cond_resched();
+	}
 }
 
 /*
@@ -501,7 +503,8 @@ static int map_areas(struct io_pagetable *iopt, struct list_head *areas)
 	int ret;
 
 	list_for_each_entry(area, areas, item) {
-		ret = iopt_map_area(iopt, area);
+		ret = fatal_signal_pending(current) ? -EINTR :
+						      iopt_map_area(iopt, area);
 		if (ret)
 			goto err_unmap;
 		cond_resched();
@@ -698,7 +701,8 @@ static int claim(struct io_pagetable *iopt, unsigned long start,
 {
 	int ret;
 
-	down_write(&iopt->iova_rwsem);
+	if (down_write_killable(&iopt->iova_rwsem))
+		return -EINTR;
 	ret = claim_areas(iopt, start, last, may_cut, claimed);
 	up_write(&iopt->iova_rwsem);
 	if (ret)

@@ -8,6 +8,7 @@
 #include <linux/iommu.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <uapi/linux/iommufd.h>
@@ -193,7 +194,8 @@ static int read_ranges(struct iommu_ioas_allow_iovas *cmd,
 	if (!list && cmd->num_iovas)
 		return -ENOMEM;
 	for (i = 0; i < cmd->num_iovas; i++) {
-		if (copy_from_user(&range, &uptr[i], sizeof(range))) {
+		if (fatal_signal_pending(current) ||
+		    copy_from_user(&range, &uptr[i], sizeof(range))) {
 			kvfree(list);
 			return -EFAULT;
 		}

@@ -86,14 +86,15 @@ static int range_usable(struct io_pagetable *iopt, unsigned long start,
 
 	for (area = first_area(iopt, start, last); area;
 	     area = next_area(area, last)) {
-		if (area->start > next ||
-		    area_state(area) != IOPT_AREA_MAPPED)
+		if (area->start > next || area_state(area) != IOPT_AREA_MAPPED)
 			return -ENOENT;
 		if ((area->prot & prot) != prot)
 			return -EPERM;
+		if (area->last >= last)
+			return 0;
 		next = area->last + 1;
 	}
-	return next != start && next - 1 >= last ? 0 : -ENOENT;
+	return -ENOENT;
 }
 
 /**

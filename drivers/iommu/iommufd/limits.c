@@ -197,9 +197,11 @@ static bool any_reserved(struct io_pagetable *iopt,
 {
 	unsigned long i;
 
-	for (i = 0; i < nr; i++)
+	for (i = 0; i < nr; i++) {
 		if (iopt_is_reserved(iopt, ranges[i].start, ranges[i].last))
 			return true;
+		cond_resched();
+	}
 	return false;
 }
 

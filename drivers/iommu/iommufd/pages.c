@@ -270,6 +270,7 @@ static void insert_extents(struct iopt_pages *pages, unsigned long first,
 		first += extent->npages;
 		pages->npinned += extent->npages;
 		insert_extent(pages, extent);
+		cond_resched();
 	}
 }
 
@@ -418,15 +419,29 @@ static int charge_and_pin(struct iopt_pages *pages, struct iommufd_payer *payer,
 	return ret;
 }
 
+/* Lets go of what was pinned for a payer in vain, with the lock dropped. */
+static void discard_extents(struct iopt_pages *pages,
+			    struct iommufd_payer *payer,
+			    struct list_head *extents)
+{
+	struct iopt_extent *extent, *next;
+	LIST_HEAD(drop);
+
+	list_for_each_entry_safe(extent, next, extents, item)
+		add_to_drop(pages, extent, payer, &drop);
+	mutex_unlock(&pages->lock);
+	iopt_pins_drop(&drop);
+	mutex_lock(&pages->lock);
+}
+
 /*
  * Makes progress with a part that is not pinned: pins what no other call is
  * pinning, or waits for that.  Drops the lock meanwhile.  New extents have no
  * users yet.
  */
 static int fill_gap(struct iopt_pages *pages, unsigned long first,
-		    unsigned long end, struct list_head *drop)
+		    unsigned long end)
 {
-	struct iopt_extent *extent, *next;
 	struct iommufd_payer *payer;
 	struct claim claim;
 	LIST_HEAD(extents);
@@ -446,13 +461,11 @@ static int fill_gap(struct iopt_pages *pages, unsigned long first,
 	end_claim(pages, &claim);
 	if (ret)
 		goto out_put;
-	if (payer == pages->payer) {
+	/* If another process was made to pay meanwhile: once again. */
+	if (payer == pages->payer)
 		insert_extents(pages, first, &extents);
-	} else {
-		/* Another process was made to pay meanwhile: once again. */
-		list_for_each_entry_safe(extent, next, &extents, item)
-			add_to_drop(pages, extent, payer, drop);
-	}
+	else
+		discard_extents(pages, payer, &extents);
 out_put:
 	iommufd_payer_put(payer);
 	return ret;
@@ -501,6 +514,7 @@ static void leave_extents(struct iopt_pages *pages, unsigned long first,
 
 	extent->starts--;
 	for (; extent && extent->first < end; extent = next) {
+		cond_resched();
 		next = next_extent(extent);
 		if (--extent->users)
 			continue;
@@ -542,8 +556,9 @@ int iopt_pages_pin(struct iopt_pages *pages, unsigned long first,
 			ret = join_extent(pages, extent, &part);
 		} else {
 			end = extent ? min(extent->first, part.end) : part.end;
-			ret = fill_gap(pages, part.at, end, &drop);
+			ret = fill_gap(pages, part.at, end);
 		}
+		cond_resched();
 	}
 	if (ret && part.at > first)
 		leave_extents(pages, first, part.at, &drop);
