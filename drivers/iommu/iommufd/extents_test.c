@@ -5,6 +5,7 @@
  */
 #include <kunit/test.h>
 #include <linux/completion.h>
+#include <linux/cpumask.h>
 #include <linux/err.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
@@ -779,18 +780,23 @@ static void try_limit(struct kunit *test, const struct limit_case *c)
 	struct test_block *block = test_block_alloc(test, PART_ORDER);
 	struct epochs e = { .mm = current->mm };
 	struct iopt_pages *pages;
+	unsigned int cpu = raw_smp_processor_id();
 	struct task_struct *task;
 	unsigned long i;
 
+	KUNIT_ASSERT_EQ(test, set_cpus_allowed_ptr(current, cpumask_of(cpu)),
+			0);
 	for (i = 0; i < block->nr; i++)
 		block->layout[i] = block->nr - 1 - i;
 	init_completion(&e.go);
 	block->fault = epochs_fault;
 	block->data = &e;
-	task = kthread_run(epochs_write, &e, "iommufd_test");
+	task = kthread_create(epochs_write, &e, "iommufd_test");
 	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
-	/* It gets in as soon as there is an occasion. */
+	/* It gets in as soon as there is an occasion: on the same CPU. */
+	kthread_bind(task, cpu);
 	sched_set_fifo(task);
+	wake_up_process(task);
 
 	iommufd_test_memory_limit = c->limit;
 	pages = alloc_pages_of(test, test_block_map(test, block, 0), c->npages);
@@ -886,11 +892,6 @@ static int pinning_thread(void *data)
 	return 0;
 }
 
-static void settle(void)
-{
-	schedule_timeout_uninterruptible(HZ / 20 + 1);
-}
-
 static void begin_pin(struct kunit *test, struct pinning *p, struct stuck *s,
 		      unsigned long first, unsigned long npages)
 {
@@ -902,7 +903,7 @@ static void begin_pin(struct kunit *test, struct pinning *p, struct stuck *s,
 	KUNIT_ASSERT_FALSE(test, IS_ERR(p->task));
 	get_task_struct(p->task);
 	wake_up_process(p->task);
-	settle();
+	test_wait_settled(p->task);
 }
 
 static int end_pin(struct pinning *p)

@@ -2041,17 +2041,17 @@ static int unmapping_thread(void *data)
 }
 
 /* It waits for an access that does not listen. */
-static void begin_unmap(struct kunit *test, struct unmapping *u)
+static void begin_unmap(struct kunit *test, struct unmapping *u,
+			struct test_access *access)
 {
-	struct iopt_test *t = test->priv;
-
-	u->iopt = &t->iopt;
+	u->iopt = access->iopt;
 	init_completion(&u->done);
 	u->task = kthread_create(unmapping_thread, u, "iommufd_test");
 	KUNIT_ASSERT_FALSE(test, IS_ERR(u->task));
 	get_task_struct(u->task);
 	wake_up_process(u->task);
-	schedule_timeout_uninterruptible(HZ / 20 + 1);
+	while (READ_ONCE(access->calls) < 2 && !completion_done(&u->done))
+		schedule_timeout_uninterruptible(1);
 	KUNIT_EXPECT_FALSE(test, completion_done(&u->done));
 }
 
@@ -2072,7 +2072,7 @@ static void closing_area_is_out_of_bounds(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, map_pages_at(test, SZ_1M, 2), 0);
 	KUNIT_ASSERT_EQ(test, use(access, SZ_1M, 1, IOMMU_READ), 0);
 	access->ignore = UINT_MAX;
-	begin_unmap(test, &u);
+	begin_unmap(test, &u, access);
 	KUNIT_EXPECT_EQ(test, iopt_use_range(&t->iopt, SZ_1M, SZ_1M, 0),
 			-ENOENT);
 	KUNIT_EXPECT_EQ(test, copy(test, SZ_1M, 1, &t->other, 0, RW), -ENOENT);
@@ -2107,7 +2107,7 @@ static void unmap_that_waits_can_be_killed(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, map_pages_at(test, SZ_2M, 2), 0);
 	KUNIT_ASSERT_EQ(test, use(access, SZ_2M, 1, IOMMU_READ), 0);
 	access->ignore = UINT_MAX;
-	begin_unmap(test, &u);
+	begin_unmap(test, &u, access);
 	send_sig(SIGKILL, u.task, 1);
 	KUNIT_EXPECT_EQ(test, end_unmap(&u), -EINTR);
 
@@ -2131,11 +2131,11 @@ static void end_of_a_use_wakes_an_unmap(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, use(access, SZ_1M, 1, IOMMU_READ), 0);
 	KUNIT_ASSERT_EQ(test, use(access, SZ_1M, 2, IOMMU_READ), 0);
 	access->ignore = UINT_MAX;
-	begin_unmap(test, &u);
+	begin_unmap(test, &u, access);
 	iopt_unuse_range(access->iopt, SZ_1M, SZ_1M);
 	schedule_timeout_uninterruptible(HZ / 20 + 1);
 	KUNIT_EXPECT_FALSE(test, completion_done(&u.done));
-	calls = access->calls;
+	calls = READ_ONCE(access->calls);
 	test_access_unuse(access);
 	KUNIT_EXPECT_EQ(test, end_unmap(&u), 0);
 	KUNIT_EXPECT_LE(test, access->calls, calls + 1);

@@ -4,8 +4,9 @@
  * random sequence their domains and the pins of every page are what a plain
  * model says.
  *
- * All that is mapped is a part of one block of memory.  Each MAP makes a source,
- * which COPY shares; a page is pinned once for each source that needs it.
+ * All that is mapped is a part of one block of memory.  Each MAP makes a
+ * source, which COPY shares; a page is pinned once for each source that needs
+ * it.
  * Fixed addresses are taken from a small window, so that much of it collides.
  */
 #include <kunit/test.h>
@@ -189,10 +190,10 @@ static struct source *free_source(struct model *m)
 {
 	DECLARE_BITMAP(used, SOURCES) = {};
 	struct mapping *map;
-	unsigned int i;
+	struct space *s;
 
-	for (i = 0; i < SPACES; i++)
-		for (map = next_map(&m->spaces[i], NULL); map; map = next_map(&m->spaces[i], map))
+	for (s = m->spaces; s < m->spaces + SPACES; s++)
+		for (map = next_map(s, NULL); map; map = next_map(s, map))
 			__set_bit(map->source - m->sources, used);
 	return &m->sources[find_first_zero_bit(used, SOURCES)];
 }
@@ -913,21 +914,24 @@ static void do_parts(struct space *s, const struct iopt_range *range,
 	} while (at - 1 != range->last);
 }
 
+static unsigned long part_npages(struct iopt_part *part)
+{
+	return PFN_UP(offset_in_page(part->offset) + part->length);
+}
+
 static void pin_part(struct iopt_part *part, void *data)
 {
 	struct kunit *test = data;
 
 	KUNIT_EXPECT_EQ(test, iopt_pages_pin(part->pages,
 					     part->offset >> PAGE_SHIFT,
-					     PFN_UP(offset_in_page(part->offset) +
-						    part->length)), 0);
+					     part_npages(part)), 0);
 }
 
 static void unpin_part(struct iopt_part *part, void *data)
 {
 	iopt_pages_unpin(part->pages, part->offset >> PAGE_SHIFT,
-			 PFN_UP(offset_in_page(part->offset) + part->length),
-			 data);
+			 part_npages(part), data);
 }
 
 static void unpin(struct space *s, struct iopt_range *pin)

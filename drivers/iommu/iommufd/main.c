@@ -188,7 +188,7 @@ static int iommufd_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-static const struct file_operations iommufd_fops = {
+const struct file_operations iommufd_fops = {
 	.owner = THIS_MODULE,
 	.open = iommufd_open,
 	.release = iommufd_release,

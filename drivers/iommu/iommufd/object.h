@@ -112,6 +112,8 @@ bool iommufd_object_unhold_destroy(struct iommufd_ctx *ictx,
 int iommufd_object_destroy(struct iommufd_ctx *ictx, u32 id);
 void iommufd_object_destroy_all(struct iommufd_ctx *ictx);
 
+extern const struct file_operations iommufd_fops;
+
 /* The context of an open /dev/iommu, or NULL; borrowed from the file. */
 struct iommufd_ctx *iommufd_ctx_from_file(struct file *file);
 void iommufd_ctx_init(struct iommufd_ctx *ictx, struct file *file);

@@ -113,6 +113,17 @@ unsigned int test_mm_pins(phys_addr_t phys)
 	       GUP_PIN_COUNTING_BIAS;
 }
 
+void test_wait_settled(struct task_struct *task)
+{
+	u64 runtime;
+
+	do {
+		runtime = READ_ONCE(task->se.sum_exec_runtime);
+		schedule_timeout_uninterruptible(HZ / 50 + 1);
+	} while (task_is_running(task) ||
+		 runtime != READ_ONCE(task->se.sum_exec_runtime));
+}
+
 void test_expect_no_warning(struct kunit *test)
 {
 	/* Only the first one of all can be told. */

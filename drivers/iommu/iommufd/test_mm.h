@@ -63,6 +63,11 @@ void test_user_set_capable(bool capable);
 /* What user_struct.locked_vm says, in pages. */
 long test_user_locked(void);
 
+struct task_struct;
+
+/* Waits until the thread has ended or sleeps, other than for a moment. */
+void test_wait_settled(struct task_struct *task);
+
 /* No WARN was printed since test_mm_init(). */
 void test_expect_no_warning(struct kunit *test);
 
