@@ -236,6 +236,65 @@ TEST_F(account, close_gives_back)
 	EXPECT_PAGES(0);
 }
 
+#define COPY(to, from, npages)						\
+	ioas_copy(self->b.iommufd, self->b.ioas, to, self->b.ioas, from, \
+		  PAGES(npages), IOMMU_MAP_RW)
+
+/* Copies are charged with what they are of, once, until the last one goes. */
+TEST_F(account, copies)
+{
+	BECOME_USER();
+	ASSERT_EQ(0, ATTACH());
+	ASSERT_EQ(0, MAP(IOVA, LIMIT));
+	EXPECT_EQ(0, COPY(2 * IOVA, IOVA, LIMIT));
+	EXPECT_EQ(0, COPY(3 * IOVA, IOVA + PAGE, 3));
+	EXPECT_PAGES(LIMIT);
+	EXPECT_EQ(-ENOMEM, MAP(4 * IOVA, 1));
+	EXPECT_EQ(0, UNMAP(IOVA, LIMIT));
+	EXPECT_PAGES(LIMIT);
+	EXPECT_EQ(0, UNMAP(2 * IOVA, LIMIT));
+	EXPECT_PAGES(3);
+	EXPECT_EQ(-ENOMEM, MAP(4 * IOVA, LIMIT - 2));
+	EXPECT_EQ(0, MAP(4 * IOVA, LIMIT - 3));
+	EXPECT_EQ(PAGES(LIMIT), UNMAP_ALL());
+	EXPECT_LIMIT_UNUSED();
+}
+
+/* A copy of what is not pinned is charged for its part: ENOMEM above the limit */
+TEST_F(account, copy_enomem)
+{
+	uint32_t other;
+
+	BECOME_USER();
+	ASSERT_EQ(0, ioas_alloc(self->b.iommufd, &other));
+	ASSERT_EQ(0, ioas_map(self->b.iommufd, other, self->mem,
+			      PAGES(10 * LIMIT), IOVA, IOMMU_MAP_RW));
+	ASSERT_EQ(0, ATTACH());
+	EXPECT_EQ(-ENOMEM, ioas_copy(self->b.iommufd, self->b.ioas, IOVA, other,
+				     IOVA + PAGES(5), PAGES(LIMIT + 1),
+				     IOMMU_MAP_RW));
+	EXPECT_PAGES(0);
+	EXPECT_EQ(0, ioas_copy(self->b.iommufd, self->b.ioas, IOVA, other,
+			       IOVA + PAGES(5), PAGES(LIMIT), IOMMU_MAP_RW));
+	EXPECT_PAGES(LIMIT);
+	EXPECT_EQ(0, iommu_destroy(self->b.iommufd, other));
+	EXPECT_PAGES(LIMIT);
+	EXPECT_EQ(PAGES(LIMIT), UNMAP_ALL());
+	EXPECT_LIMIT_UNUSED();
+}
+
+/* Who mapped pays for a copy, not who copies, nor who attaches. */
+TEST_F(account, copier_does_not_pay)
+{
+	BECOME_USER();
+	ASSERT_EQ(0, MAP(IOVA, LIMIT));
+	IN_CHILD(ATTACH() || COPY(2 * IOVA, IOVA, LIMIT) ||
+		 UNMAP(IOVA, LIMIT) || pinned() != 0 || locked() != 0);
+	EXPECT_PAGES(LIMIT);
+	IN_CHILD(UNMAP(2 * IOVA, LIMIT) || pinned() != 0);
+	EXPECT_LIMIT_UNUSED();
+}
+
 /* fork: the child has pinned nothing, and its end gives nothing back. */
 TEST_F(account, fork_child_ends)
 {
