@@ -196,7 +196,8 @@ static unsigned long map_run(struct iommu_domain *domain, unsigned long iova,
 		else
 			done += map_whole(domain, iova + done, phys + done,
 					  step, prot, ret);
-		cond_resched();
+		if (small)
+			cond_resched();
 	} while (done < length && !*ret);
 	return done;
 }

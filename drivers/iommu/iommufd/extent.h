@@ -103,7 +103,7 @@ static inline size_t temp_memory_limit(void)
 #else
 static inline size_t temp_memory_limit(void)
 {
-	return PAGE_SIZE;
+	return SIZE_MAX;
 }
 #endif
 

@@ -563,7 +563,8 @@ int iopt_pages_pin(struct iopt_pages *pages, unsigned long first,
 	if (ret && part.at > first)
 		leave_extents(pages, first, part.at, &drop);
 	mutex_unlock(&pages->lock);
-	iopt_pins_drop(&drop);
+	if (ret)
+		iopt_pins_drop(&drop);
 	return ret;
 }
 

@@ -351,20 +351,25 @@ static void abort_pinner(struct pinner *pinner)
 #define SMALL_BATCH 16
 #define SMALL_BATCH_SIZE (SMALL_BATCH * sizeof(u64))
 
+/* A call of GUP for each huge page would cost more than what it finds there. */
+#define BATCH_SIZE (4 * PAGE_SIZE)
+
 static int run_pinner(struct pinner *pinner, unsigned long first,
 		      unsigned long npages)
 {
-	size_t size = min_t(size_t, PAGE_SIZE, temp_memory_limit());
+	size_t batch_size = min_t(size_t, BATCH_SIZE, temp_memory_limit());
+	size_t runs_size = min_t(size_t, PAGE_SIZE, temp_memory_limit());
 	void *batch, *runs;
 	int ret = -ENOMEM;
 
-	batch = kmalloc(size, GFP_KERNEL_ACCOUNT);
-	runs = kmalloc(size, GFP_KERNEL_ACCOUNT);
+	batch = kmalloc(batch_size, GFP_KERNEL_ACCOUNT);
+	runs = kmalloc(runs_size, GFP_KERNEL_ACCOUNT);
 	if (batch && runs) {
 		pinner->batch = batch;
-		pinner->max_batch = size / sizeof(struct page *);
+		pinner->max_batch = batch_size / sizeof(struct page *);
 		pinner->runs = runs;
-		pinner->max_runs = min(size / sizeof(u64), EXTENT_MAX_RUNS);
+		pinner->max_runs = min(runs_size / sizeof(u64),
+				       EXTENT_MAX_RUNS);
 		ret = pin_all(pinner, first, npages);
 		if (ret)
 			abort_pinner(pinner);
