@@ -40,16 +40,16 @@ FIXTURE_TEARDOWN(allow)
 
 /* Exactly these pages, from IOVA on, and none besides, can be chosen. */
 #define EXPECT_ROOM(n) do {						\
+	int __i, __n = n;						\
 	uint64_t __iova;						\
-	int __i;							\
 									\
-	for (__i = 0; __i < (n); __i++) {				\
+	for (__i = 0; __i < __n; __i++) {				\
 		ASSERT_EQ(0, CHOOSE(PAGE, &__iova));			\
 		EXPECT_LE(IOVA, __iova);				\
-		EXPECT_GT(IOVA + PAGES(n), __iova);			\
+		EXPECT_GT(IOVA + PAGES(__n), __iova);			\
 	}								\
 	EXPECT_EQ(-ENOSPC, CHOOSE(PAGE, &__iova));			\
-	EXPECT_EQ(PAGES(n), unmap_all(self->fd, self->id));		\
+	EXPECT_EQ(PAGES(__n), unmap_all(self->fd, self->id));		\
 } while (0)
 
 /* Addresses are chosen from the list, also to its last byte. */

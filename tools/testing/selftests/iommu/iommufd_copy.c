@@ -21,14 +21,21 @@ FIXTURE(copy)
 	char *mem;
 };
 
-#define MAP(at, n, flags)						\
-	ioas_map(self->fd, self->src, self->mem + PAGES(at), PAGES(n),	\
-		 IOVA + PAGES(at), flags)
+#define MAP(at, n, flags) ({						\
+	uint64_t __at = PAGES(at);					\
+									\
+	ioas_map(self->fd, self->src, self->mem + __at, PAGES(n),	\
+		 IOVA + __at, flags);					\
+})
 /* Of pages; to the same place in the other IOAS, or to another. */
 #define COPY_TO(iova, at, n, flags)					\
 	ioas_copy(self->fd, self->dst, iova, self->src,			\
 		  IOVA + PAGES(at), PAGES(n), flags)
-#define COPY(at, n, flags)	COPY_TO(IOVA + PAGES(at), at, n, flags)
+#define COPY(at, n, flags) ({						\
+	uint64_t __at = at;						\
+									\
+	COPY_TO(IOVA + PAGES(__at), __at, n, flags);			\
+})
 #define EXPECT_DST_EMPTY()	EXPECT_EQ(0, unmap_all(self->fd, self->dst))
 #define EXPECT_SRC_WHOLE()						\
 	EXPECT_EQ(PAGES(7), unmap_all(self->fd, self->src))

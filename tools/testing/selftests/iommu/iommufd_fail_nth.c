@@ -229,15 +229,15 @@ TEST_F(plain, allow_enomem)
 TEST_F(plain, huge_pages)
 {
 	struct sweep s;
+	int rc;
 
 	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, self->mem, MB, IOVA,
 			      IOMMU_MAP_RW));
 	ASSERT_EQ(0, sweep_start(&s));
 	do {
 		ASSERT_TRUE(sweep_next(&s));
-		ASSERT_FALSE(sweep_failed(&s, ioas_set_huge_pages(self->fd,
-							self->ioas,
-							s.nth & 1)));
+		rc = ioas_set_huge_pages(self->fd, self->ioas, s.nth & 1);
+		ASSERT_FALSE(sweep_failed(&s, rc));
 	} while (s.injected);
 	ASSERT_EQ(0, sweep_end(&s));
 }
@@ -640,6 +640,68 @@ TEST_F_TIMEOUT(domain, replace_enomem, 120)
 	ASSERT_EQ(0, sweep_end(&s));
 	EXPECT_LT(0, s.failed);
 	ASSERT_EQ(0, iommu_destroy(self->b.iommufd, other));
+}
+
+static int set_compat(int fd, uint32_t ioas)
+{
+	struct iommu_vfio_ioas cmd = {
+		.size = sizeof(cmd),
+		.op = IOMMU_VFIO_IOAS_SET,
+		.ioas_id = ioas,
+	};
+
+	return xioctl(fd, IOMMU_VFIO_IOAS, &cmd);
+}
+
+/* VFIO_IOMMU_GET_INFO: ENOMEM */
+TEST_F(domain, vfio_get_info_enomem)
+{
+	struct vfio_iommu_type1_info info;
+	struct sweep s;
+
+	ASSERT_EQ(0, set_compat(self->b.iommufd, self->b.ioas));
+	ASSERT_EQ(0, sweep_start(&s));
+	while (sweep_next(&s)) {
+		info.argsz = sizeof(info);
+		sweep_failed(&s, xioctl(self->b.iommufd, VFIO_IOMMU_GET_INFO,
+					&info));
+	}
+	ASSERT_EQ(0, sweep_end(&s));
+	EXPECT_LT(1, s.failed);
+}
+
+/* VFIO_IOMMU_UNMAP_DMA that cuts a mapping twice: ENOMEM, and all stays mapped */
+TEST_F_TIMEOUT(domain, vfio_unmap_part_enomem, 120)
+{
+	struct vfio_iommu_type1_dma_unmap unmap = { .argsz = sizeof(unmap) };
+	struct sweep s;
+	int rc;
+
+	ASSERT_EQ(0, set_compat(self->b.iommufd, self->b.ioas));
+	ASSERT_EQ(0, xioctl(self->b.iommufd, VFIO_SET_IOMMU,
+			    (void *)VFIO_TYPE1_IOMMU));
+	ASSERT_EQ(0, ATTACH());
+	ASSERT_EQ(0, MAP(IOVA, 8));
+	ASSERT_EQ(0, sweep_start(&s));
+	while (sweep_next(&s)) {
+		unmap.iova = IOVA + PAGES(3);
+		unmap.size = PAGES(2);
+		rc = xioctl(self->b.iommufd, VFIO_IOMMU_UNMAP_DMA, &unmap);
+		if (sweep_failed(&s, rc)) {
+			ASSERT_PINNED(PAGES(8));
+			ASSERT_EQ(-EEXIST, MAP(IOVA + PAGES(3), 1));
+			ASSERT_EQ(-EEXIST, MAP(IOVA + PAGES(4), 1));
+			continue;
+		}
+		ASSERT_EQ(PAGES(2), unmap.size);
+		ASSERT_PINNED(PAGES(6));
+		ASSERT_EQ(PAGES(6), UNMAP_ALL());
+		ASSERT_EQ(0, MAP(IOVA, 8));
+	}
+	ASSERT_EQ(0, sweep_end(&s));
+	EXPECT_LT(1, s.failed);
+	EXPECT_EQ(PAGES(8), UNMAP_ALL());
+	ASSERT_PINNED(0);
 }
 
 /* Detach does not fail. */

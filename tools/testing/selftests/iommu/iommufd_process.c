@@ -76,16 +76,21 @@ FIXTURE_TEARDOWN(process)
 		      PAGES(n), iova, RW)
 #define UNMAP_ALL()	unmap_all(self->b.iommufd, self->b.ioas)
 #define CHANGE()	iommu_change_process(self->b.iommufd)
-#define BECOME(uid)	setresuid(uid, uid, uid)
+static int become(int uid)
+{
+	return setresuid(uid, uid, uid);
+}
 
-/* This many pages are pinned by this process, and locked where it pays. */
-#define PAYS(n)								\
-	(pinned() == self->pinned + (long)PAGES(n) &&			\
-	 locked() == self->locked + (variant->mode ? (long)PAGES(n) : 0))
+/* So many bytes are pinned by this process, and locked where it pays. */
+static bool pays(uint64_t mode, long more_pinned, long more_locked, long bytes)
+{
+	return pinned() == more_pinned + bytes &&
+	       locked() == more_locked + (mode ? bytes : 0);
+}
 
-/* A child has pinned nothing when it starts. */
-#define CHILD_PAYS(n)							\
-	(pinned() == PAGES(n) && locked() == (variant->mode ? PAGES(n) : 0))
+/* Of pages, besides what the test had before.  A child begins with nothing. */
+#define PAYS(n)		pays(variant->mode, self->pinned, self->locked, PAGES(n))
+#define CHILD_PAYS(n)	pays(variant->mode, 0, 0, PAGES(n))
 
 #define CHILD_ROOM	ioas_map_file(self->b.iommufd, self->b.ioas,	\
 				      self->fd, 0, PAGE, 64 * IOVA, RW)
@@ -115,7 +120,7 @@ FIXTURE_TEARDOWN(process)
 /* Nothing mapped, or nothing pinned: success, which is how programs probe */
 TEST_F(process, nothing)
 {
-	ASSERT_EQ(0, BECOME(TEST_UID));
+	ASSERT_EQ(0, become(TEST_UID));
 	EXPECT_EQ(0, CHANGE());
 	ASSERT_EQ(0, ioas_map_file(self->b.iommufd, self->other, self->fd, 0,
 				   MB, IOVA, RW));
@@ -143,7 +148,7 @@ TEST_F(process, user_memory_einval)
 	char *mem = alloc_memory(PAGE);
 
 	ASSERT_NE(NULL, mem);
-	ASSERT_EQ(0, BECOME(TEST_UID));
+	ASSERT_EQ(0, become(TEST_UID));
 	ASSERT_EQ(0, MAP(IOVA, 4));
 	ASSERT_EQ(0, ioas_map(self->b.iommufd, self->other, mem, PAGE, IOVA,
 			      RW));
@@ -159,7 +164,7 @@ TEST_F(process, user_memory_einval)
 /* All of it is the caller's, who gets it back; twice is once. */
 TEST_F(process, child_pays)
 {
-	ASSERT_EQ(0, BECOME(TEST_UID));
+	ASSERT_EQ(0, become(TEST_UID));
 	ASSERT_EQ(0, MAP(IOVA, 8));
 	ASSERT_EQ(0, MAP(2 * IOVA, 8));
 	EXPECT_EQ(0, CHANGE());
@@ -178,7 +183,7 @@ TEST_F(process, other_user_pays)
 	ASSERT_EQ(0, setresuid(TEST_UID, TEST_UID, 0));
 	ASSERT_EQ(0, MAP(IOVA, LIMIT));
 	EXPECT_EQ(-ENOMEM, CHILD_ROOM);
-	EXPECT_IN_CHILD(!setresuid(0, 0, 0) && !BECOME(CHILD_UID) &&
+	EXPECT_IN_CHILD(!setresuid(0, 0, 0) && !become(CHILD_UID) &&
 			!CHANGE() && CHILD_PAYS(LIMIT) &&
 			CHILD_ROOM == -ENOMEM);
 	EXPECT_TRUE(PAYS(0));
@@ -196,7 +201,7 @@ TEST_F(process, limit_enomem)
 	ASSERT_EQ(0, MAP(IOVA, 4));
 	ASSERT_EQ(0, MAP(2 * IOVA, 8));
 	ASSERT_EQ(0, MAP(3 * IOVA, 4));
-	EXPECT_IN_CHILD(!setresuid(0, 0, 0) && !BECOME(CHILD_UID) &&
+	EXPECT_IN_CHILD(!setresuid(0, 0, 0) && !become(CHILD_UID) &&
 			!set_memlock(PAGES(LIMIT - 1)) &&
 			CHANGE() == -ENOMEM && CHILD_PAYS(0) &&
 			!set_memlock(PAGES(8)) &&
@@ -212,7 +217,7 @@ TEST_F(process, limit_enomem)
 /* The same user in another process needs no second limit. */
 TEST_F(process, same_user_at_the_limit)
 {
-	ASSERT_EQ(0, BECOME(TEST_UID));
+	ASSERT_EQ(0, become(TEST_UID));
 	ASSERT_EQ(0, MAP(IOVA, LIMIT));
 	EXPECT_IN_CHILD(!CHANGE() && CHILD_PAYS(LIMIT) &&
 			CHILD_ROOM == -ENOMEM);
@@ -239,7 +244,7 @@ TEST_F(process, capability)
 /* What was copied counts once, and what only a copy shows counts, too. */
 TEST_F(process, copies)
 {
-	ASSERT_EQ(0, BECOME(TEST_UID));
+	ASSERT_EQ(0, become(TEST_UID));
 	ASSERT_EQ(0, ioas_map_file(self->b.iommufd, self->other, self->fd, 0,
 				   MB, IOVA, RW));
 	ASSERT_EQ(0, ioas_copy(self->b.iommufd, self->b.ioas, IOVA,
@@ -265,7 +270,7 @@ TEST_F(process, attach_charges_new)
 	ASSERT_EQ(0, MAP(IOVA, 8));
 	ASSERT_EQ(0, vfio_detach(self->b.dev));
 	EXPECT_TRUE(PAYS(0));
-	EXPECT_IN_CHILD(!setresuid(0, 0, 0) && !BECOME(CHILD_UID) &&
+	EXPECT_IN_CHILD(!setresuid(0, 0, 0) && !become(CHILD_UID) &&
 			!CHANGE() && CHILD_PAYS(0) &&
 			!set_memlock(PAGES(7)) &&
 			attach(&self->b, self->b.ioas) == -ENOMEM &&
@@ -291,7 +296,7 @@ TEST_F(process, passed_file)
 	ASSERT_EQ(0, MAP(IOVA, LIMIT));
 	ASSERT_EQ(0, send_fd(sock[0], self->b.iommufd));
 	EXPECT_IN_CHILD(!close(self->b.iommufd) && !setresuid(0, 0, 0) &&
-			!BECOME(CHILD_UID) &&
+			!become(CHILD_UID) &&
 			!iommu_change_process(receive_fd(sock[1])) &&
 			CHILD_PAYS(LIMIT));
 	EXPECT_TRUE(PAYS(0));
@@ -319,7 +324,7 @@ TEST_F(process, exec)
 	int status;
 	pid_t pid;
 
-	ASSERT_EQ(0, BECOME(TEST_UID));
+	ASSERT_EQ(0, become(TEST_UID));
 	ASSERT_EQ(0, prctl(PR_SET_DUMPABLE, 1));
 	snprintf(number, sizeof(number), "%d", self->b.iommufd);
 	pid = fork();

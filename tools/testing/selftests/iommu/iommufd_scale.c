@@ -54,7 +54,7 @@ FIXTURE_TEARDOWN(scale)
 	EXPECT_EQ(self->pinned, pinned());				\
 } while (0)
 
-/* CPU time of this thread, in seconds */
+/* CPU time of this thread, in seconds; never 0 */
 static double now(void)
 {
 	struct timespec time;
@@ -245,15 +245,32 @@ static unsigned int shuffled(unsigned int i, unsigned int n)
 	return (uint64_t)i * 7919 % n;
 }
 
-/* CPU seconds of each work on areas of a page each */
-struct times {
-	double map;
-	double attach;
-	double copy;
-	double unmap_reverse;
-	double choose;
-	double unmap_random;
+enum work {
+	WORK_MAP,
+	WORK_ATTACH,
+	WORK_COPY,
+	WORK_UNMAP_REVERSE,
+	WORK_CHOOSE,
+	WORK_UNMAP_RANDOM,
+	NR_WORKS
 };
+
+static const char *const work_names[] = {
+	"map", "attach", "copy", "unmap reverse", "choose", "unmap random",
+};
+
+/* The least CPU seconds of each work; a busy host only ever adds to them. */
+struct times {
+	double least[NR_WORKS];
+};
+
+static void add_time(struct times *times, enum work work, double start)
+{
+	double seconds = now() - start;
+
+	if (!times->least[work] || seconds < times->least[work])
+		times->least[work] = seconds;
+}
 
 static int map_areas(int fd, uint32_t id, char *mem, unsigned int n)
 {
@@ -309,55 +326,60 @@ static int work_on_areas(struct bound *b, uint32_t other, char *mem,
 	if (!iovas)
 		return -ENOMEM;
 	rc = map_areas(b->iommufd, b->ioas, mem, n);
-	times->map = now() - start;
+	add_time(times, WORK_MAP, start);
 	start = now();
 	rc = rc ?: attach(b, b->ioas);
-	times->attach = now() - start;
+	add_time(times, WORK_ATTACH, start);
 	start = now();
 	rc = rc ?: ioas_copy(b->iommufd, other, IOVA, b->ioas, IOVA, PAGES(n),
 			     RW);
-	times->copy = now() - start;
+	add_time(times, WORK_COPY, start);
 	start = now();
 	rc = rc ?: unmap_areas_reverse(b->iommufd, b->ioas, n);
-	times->unmap_reverse = now() - start;
+	add_time(times, WORK_UNMAP_REVERSE, start);
 	rc = rc ?: vfio_detach(b->dev);
 	if (!rc && unmap_all(b->iommufd, other) != (int64_t)PAGES(n))
 		rc = -EBADMSG;
 
 	start = now();
 	rc = rc ?: choose_areas(b->iommufd, other, mem, n, iovas);
-	times->choose = now() - start;
+	add_time(times, WORK_CHOOSE, start);
 	start = now();
 	rc = rc ?: unmap_areas_random(b->iommufd, other, n, iovas);
-	times->unmap_random = now() - start;
+	add_time(times, WORK_UNMAP_RANDOM, start);
 	munmap(iovas, n * sizeof(*iovas));
 	return rc;
 }
 
 /* n log n is 4.6 times as long for 4 n, n * n is 16 times. */
-#define EXPECT_NLOGN(what) do {						\
-	printf("# %-14s %6.2f s for %u, %6.2f s for %u\n", #what,	\
-	       few.what, FEW, many.what, MANY);				\
-	EXPECT_GT(9 * few.what + 0.2, many.what);			\
-} while (0)
+static bool is_nlogn(const struct times *few, const struct times *many)
+{
+	int i;
+
+	for (i = 0; i < NR_WORKS; i++)
+		if (many->least[i] > 9 * few->least[i])
+			return false;
+	return true;
+}
 
 /* 100,000 areas: in order, in reverse, at random, at addresses to be found */
 TEST_F_TIMEOUT(scale, many_areas, 600)
 {
-	struct times few, many;
+	struct times few = {}, many = {};
+	int i, tries = 5;
 
-	ASSERT_EQ(0, work_on_areas(&self->b, self->other, self->mem, FEW,
-				   &few));
-	EXPECT_CLEAN();
-	ASSERT_EQ(0, work_on_areas(&self->b, self->other, self->mem, MANY,
-				   &many));
-	EXPECT_CLEAN();
-	EXPECT_NLOGN(map);
-	EXPECT_NLOGN(attach);
-	EXPECT_NLOGN(copy);
-	EXPECT_NLOGN(unmap_reverse);
-	EXPECT_NLOGN(choose);
-	EXPECT_NLOGN(unmap_random);
+	do {
+		ASSERT_EQ(0, work_on_areas(&self->b, self->other, self->mem,
+					   FEW, &few));
+		EXPECT_CLEAN();
+		ASSERT_EQ(0, work_on_areas(&self->b, self->other, self->mem,
+					   MANY, &many));
+		EXPECT_CLEAN();
+	} while (!is_nlogn(&few, &many) && --tries);
+	for (i = 0; i < NR_WORKS; i++)
+		printf("# %-14s %6.2f s for %u, %6.2f s for %u\n",
+		       work_names[i], few.least[i], FEW, many.least[i], MANY);
+	EXPECT_TRUE(is_nlogn(&few, &many));
 }
 
 /* 64 HWPTs show one IOAS: pinned once, the same bytes in each */
