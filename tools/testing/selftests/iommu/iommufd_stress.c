@@ -196,6 +196,19 @@ static void step_device(struct race *race, unsigned int seed)
 		ALLOW(race, vfio_detach(race->b.dev), 0);
 }
 
+/* Of what the device alone may be attached to, and no one maps into */
+static void destroy(struct race *race, uint32_t id)
+{
+	int rc = iommu_destroy(race->b.iommufd, id);
+
+	while (rc == -EBUSY) {
+		sleep_ms(1);
+		ALLOW(race, vfio_detach(race->b.dev), 0);
+		rc = iommu_destroy(race->b.iommufd, id);
+	}
+	ALLOW(race, rc, 0);
+}
+
 static void step_hwpt(struct race *race, unsigned int seed)
 {
 	uint32_t id = 0, old;
@@ -203,9 +216,8 @@ static void step_hwpt(struct race *race, unsigned int seed)
 	ALLOW(race, hwpt_alloc(race->b.iommufd, race->b.devid, some_ioas(seed),
 			       &id), 0);
 	old = atomic_exchange(&hwpts[seed / 2 % 4], id);
-	while (old && iommu_destroy(race->b.iommufd, old) == -EBUSY &&
-	       !atomic_load(&race->stop))
-		sleep_ms(1);
+	if (old)
+		destroy(race, old);
 }
 
 /* An IOAS that is filled by copies, and goes with them. */
@@ -224,10 +236,8 @@ static void step_ioas(struct race *race, unsigned int seed)
 	ALLOW(race, ioas_copy(race->b.iommufd, some_ioas(seed >> 1),
 			      some_iova(seed >> 3), id, IOVA, PAGE, RO),
 	      0, -ENOENT, -EEXIST, -EFAULT);
-	/* The device got here by the id of a HWPT that is no more. */
-	while ((rc = iommu_destroy(race->b.iommufd, id)) == -EBUSY)
-		ALLOW(race, vfio_detach(race->b.dev), 0);
-	ALLOW(race, rc, 0);
+	/* The device may get here by the id of a HWPT that is no more. */
+	destroy(race, id);
 }
 
 /* Another device of the same context, opened, attached and closed */
