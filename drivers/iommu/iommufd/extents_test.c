@@ -870,6 +870,7 @@ static struct stuck *stuck_alloc(struct kunit *test)
  * struct pinning - a thread that pins a part
  * @s: the memory
  * @part: the part
+ * @then: what it unpins next, before anyone who waited for it can go on
  * @task: the thread, a reference
  * @done: pinned, or failed
  * @ret: what iopt_pages_pin() returned
@@ -877,6 +878,7 @@ static struct stuck *stuck_alloc(struct kunit *test)
 struct pinning {
 	struct stuck *s;
 	struct part part;
+	struct part then;
 	struct task_struct *task;
 	struct completion done;
 	int ret;
@@ -888,6 +890,8 @@ static int pinning_thread(void *data)
 
 	allow_signal(SIGKILL);
 	p->ret = iopt_pages_pin(p->s->pages, p->part.first, p->part.npages);
+	if (p->then.npages)
+		unpin_now(p->s->pages, p->then.first, p->then.npages);
 	complete(&p->done);
 	return 0;
 }
@@ -898,6 +902,7 @@ static void begin_pin(struct kunit *test, struct pinning *p, struct stuck *s,
 	p->s = s;
 	p->part.first = first;
 	p->part.npages = npages;
+	p->then.npages = 0;
 	init_completion(&p->done);
 	p->task = kthread_create(pinning_thread, p, "iommufd_test");
 	KUNIT_ASSERT_FALSE(test, IS_ERR(p->task));
@@ -1019,6 +1024,38 @@ static void part_may_end_while_another_begins(struct kunit *test)
 	iopt_pages_put(s->pages);
 }
 
+/* Which is in what is before 4 already, but not in what is behind. */
+static void part_may_end_while_another_waits(struct kunit *test)
+{
+	struct stuck *s = stuck_alloc(test);
+	struct pinning a, b;
+	unsigned int i;
+
+	/* There is room behind the runs of 0 to 3. */
+	for (i = 0; i < 8; i++)
+		s->block->layout[i] = 7 - i;
+	complete_all(&s->go);
+	KUNIT_ASSERT_EQ(test, iopt_pages_pin(s->pages, 0, 6), 0);
+	KUNIT_ASSERT_EQ(test, iopt_pages_pin(s->pages, 0, 4), 0);
+	unpin_now(s->pages, 0, 6);
+	test_block_map(test, s->block, s->pages->start);
+	reinit_completion(&s->go);
+
+	begin_pin(test, &a, s, 0, 6);
+	a.then = (struct part){ 0, 4 };
+	begin_pin(test, &b, s, 0, 6);
+	KUNIT_EXPECT_FALSE(test, completion_done(&b.done));
+	complete_all(&s->go);
+	KUNIT_EXPECT_EQ(test, end_pin(&a), 0);
+	KUNIT_EXPECT_EQ(test, end_pin(&b), 0);
+	expect_pinned(test, s->pages, s->block, "11111100");
+	unpin_now(s->pages, 0, 6);
+	expect_pinned(test, s->pages, s->block, "11111100");
+	unpin_now(s->pages, 0, 6);
+	expect_pinned(test, s->pages, s->block, "00000000");
+	iopt_pages_put(s->pages);
+}
+
 /* ---- another payer ---- */
 
 static void expect_paid(struct kunit *test, long user, long mm)
@@ -1105,6 +1142,7 @@ static struct kunit_case extents_cases[] = {
 	KUNIT_CASE(wait_for_a_stuck_pin_can_be_killed),
 	KUNIT_CASE(stuck_pin_may_fail),
 	KUNIT_CASE(part_may_end_while_another_begins),
+	KUNIT_CASE(part_may_end_while_another_waits),
 	KUNIT_CASE(new_payer_is_charged_for_what_is_pinned),
 	KUNIT_CASE(pin_under_way_is_charged_to_a_new_payer),
 	{}

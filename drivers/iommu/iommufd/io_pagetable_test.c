@@ -348,6 +348,25 @@ static void automatic_place_is_the_lowest_gap(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, iova, 2 * PAGE_SIZE);
 }
 
+/* The search had come to begin behind them. */
+static void automatic_place_is_found_in_what_was_reserved(struct kunit *test)
+{
+	struct iopt_test *t = test->priv;
+	unsigned int i;
+	unsigned long iova;
+
+	reserve(test, PAGE_SIZE, 3 * PAGE_SIZE - 1);
+	for (i = 3; i < 6; i++) {
+		KUNIT_EXPECT_EQ(test, map_anywhere(test, t->uptr, PAGE_SIZE,
+						   RW, &iova), 0);
+		KUNIT_EXPECT_EQ(test, iova, i * PAGE_SIZE);
+	}
+	iopt_unreserve(&t->iopt, t);
+	KUNIT_EXPECT_EQ(test, map_anywhere(test, t->uptr, PAGE_SIZE, RW, &iova),
+			0);
+	KUNIT_EXPECT_EQ(test, iova, PAGE_SIZE);
+}
+
 static void automatic_place_may_end_at_the_top(struct kunit *test)
 {
 	const unsigned long top = ULONG_MAX - PAGE_SIZE + 1;
@@ -1429,19 +1448,29 @@ static void failed_copy_leaves_nothing(struct kunit *test)
 {
 	struct test_domain *td = test_domain_alloc(test, PAGE_SIZE);
 	struct iopt_test *t = test->priv;
+	unsigned int n;
+	int ret;
 
 	KUNIT_ASSERT_EQ(test, add_domain_to(test, &t->other, td), 0);
 	KUNIT_ASSERT_EQ(test, map_pages_at(test, SZ_1M, 4), 0);
 	KUNIT_ASSERT_EQ(test, map_pages_at(test, SZ_1M + 4 * PAGE_SIZE, 4), 0);
 	KUNIT_EXPECT_EQ(test, copy(test, SZ_1M, 8 * PAGE_SIZE, &t->other,
 				   SZ_4M + 1, RW), -EINVAL);
-	/* The second of two areas. */
-	td->fail_in = 4;
-	KUNIT_EXPECT_EQ(test, copy(test, SZ_1M, 8 * PAGE_SIZE, &t->other,
-				   SZ_4M, RW), -ENOMEM);
-	KUNIT_EXPECT_EQ(test, test_domain_size(td), 0);
-	KUNIT_EXPECT_EQ(test, test_mm_pinned(), 0);
-	KUNIT_EXPECT_TRUE(test, iopt_is_free(&t->other, 0, ULONG_MAX));
+	/* In the first of two areas, in the second, until not at all. */
+	for (n = 1; n < 100; n++) {
+		td->fail_in = n;
+		ret = copy(test, SZ_1M, 8 * PAGE_SIZE, &t->other, SZ_4M, RW);
+		if (!ret)
+			break;
+		KUNIT_EXPECT_EQ(test, ret, -ENOMEM);
+		KUNIT_EXPECT_EQ(test, test_domain_size(td), 0);
+		KUNIT_EXPECT_EQ(test, test_mm_pinned(), 0);
+		KUNIT_EXPECT_TRUE(test, iopt_is_free(&t->other, 0, ULONG_MAX));
+	}
+	KUNIT_EXPECT_GT(test, n, 2);
+	KUNIT_EXPECT_EQ(test, ret, 0);
+	td->fail_in = 0;
+	unmap_of(test, &t->other, SZ_4M, SZ_8M - 1);
 	vm_munmap(t->uptr + 2 * PAGE_SIZE, PAGE_SIZE);
 	KUNIT_EXPECT_EQ(test, copy(test, SZ_1M, 8 * PAGE_SIZE, &t->other,
 				   SZ_4M, RW), -EFAULT);
@@ -2149,6 +2178,7 @@ static struct kunit_case iopt_cases[] = {
 	KUNIT_CASE(fixed_place_in_a_reserved_range_is_einval),
 	KUNIT_CASE(automatic_place_is_aligned),
 	KUNIT_CASE(automatic_place_is_the_lowest_gap),
+	KUNIT_CASE(automatic_place_is_found_in_what_was_reserved),
 	KUNIT_CASE(automatic_place_may_end_at_the_top),
 	KUNIT_CASE(no_automatic_place_is_enospc),
 	KUNIT_CASE(automatic_place_of_half_of_all_is_eoverflow),

@@ -7,7 +7,8 @@
  * All that is mapped is a part of one block of memory.  Each MAP makes a
  * source, which COPY shares; a page is pinned once for each source that needs
  * it.
- * Fixed addresses are taken from a small window, so that much of it collides.
+ * Addresses are taken from a small window, so that much of it collides: what is
+ * below it is reserved.
  */
 #include <kunit/test.h>
 #include <linux/bitops.h>
@@ -25,7 +26,7 @@
 #include "test_domain.h"
 #include "test_mm.h"
 
-#define SEEDS 10
+#define SEEDS 20
 #define STEPS 400
 
 #define UNIT (PAGE_SIZE / 4)
@@ -245,6 +246,8 @@ static bool usable(struct space *s, unsigned long start, unsigned long last)
 	struct iopt_range aperture;
 	unsigned int i;
 
+	if (start < WINDOW_BASE)
+		return false;
 	for (i = 0; i < DOMAINS; i++) {
 		aperture = domain_aperture(&s->td[i]->domain);
 		if (s->added[i] && !inside(start, last, &aperture))
@@ -293,19 +296,13 @@ static bool is_allowed(struct space *s, unsigned long start, unsigned long last)
 static unsigned long search(struct space *s, unsigned long align,
 			    unsigned long offset, unsigned long length)
 {
-	unsigned long first = 0, iova, i;
+	unsigned long iova = ALIGN_DOWN(WINDOW_BASE, align) + offset;
 
-	/* There is nothing below what is allowed. */
-	if (s->nr_allowed)
-		first = WINDOW_BASE;
-	for (i = 0; i < 2 * WINDOW_END / align; i++) {
-		iova = ALIGN_DOWN(first, align) + i * align + offset;
-		if (iova && usable(s, iova, iova + length - 1) &&
+	for (; iova < WINDOW_END; iova += align) {
+		if (usable(s, iova, iova + length - 1) &&
 		    is_allowed(s, iova, iova + length - 1) &&
 		    !is_mapped(s, iova, iova + length - 1))
 			return iova;
-		if (s->nr_allowed && iova > WINDOW_END)
-			break;
 	}
 	return 0;
 }
@@ -1034,6 +1031,8 @@ static void init_space(struct kunit *test, struct space *s, struct device *dev)
 {
 	memset(s, 0, sizeof(*s));
 	iopt_init(&s->iopt);
+	KUNIT_ASSERT_EQ(test, iopt_reserve(&s->iopt, 0, WINDOW_BASE - 1, dev),
+			0);
 	s->td[0] = test_domain_alloc(test, UNIT);
 	s->td[1] = test_domain_alloc(test, PAGE_SIZE);
 	s->td[1]->domain.geometry.force_aperture = true;
@@ -1046,7 +1045,7 @@ static void init_space(struct kunit *test, struct space *s, struct device *dev)
 	s->access.unmap = access_unmap;
 }
 
-static void exit_space(struct space *s)
+static void exit_space(struct space *s, struct device *dev)
 {
 	unsigned int i;
 
@@ -1061,6 +1060,7 @@ static void exit_space(struct space *s)
 		detach(s, &s->mock);
 	iommu_domain_free(s->mock_domain);
 	iopt_unreserve(&s->iopt, s);
+	iopt_unreserve(&s->iopt, dev);
 	iopt_destroy(&s->iopt);
 }
 
@@ -1092,7 +1092,7 @@ static void run_seed(struct kunit *test, struct model *m, struct device *dev,
 		init_space(test, &m->spaces[i], dev);
 	run_steps(test, m);
 	for (i = 0; i < SPACES; i++)
-		exit_space(&m->spaces[i]);
+		exit_space(&m->spaces[i], dev);
 	KUNIT_EXPECT_EQ(test, test_mm_pinned(), 0);
 	if (test->status == KUNIT_FAILURE)
 		kunit_info(test, "with seed %u", seed);
