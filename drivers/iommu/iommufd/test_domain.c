@@ -3,8 +3,8 @@
  * An iommu_domain without an IOMMU.
  *
  * The rules it insists on:
- * - nothing is mapped twice, and only within the aperture; what is mapped is
- *   synced;
+ * - nothing is mapped twice, and only within the aperture, in aligned pages of
+ *   sizes that it has; what is mapped is synced;
  * - only what is mapped is unmapped, and never a part of what one call mapped,
  *   unless that failed;
  * - memory is pinned from before it is mapped until the IOTLB was synced after
@@ -102,6 +102,9 @@ static int test_map_pages(struct iommu_domain *domain, unsigned long iova,
 	bool fail = td->fail_in && !--td->fail_in;
 	struct test_mapping *mapping;
 
+	KUNIT_EXPECT_NE(td->test, pgsize & domain->pgsize_bitmap, 0);
+	KUNIT_EXPECT_TRUE_MSG(td->test, IS_ALIGNED(iova | phys, pgsize),
+			      "a page was mapped misaligned");
 	KUNIT_EXPECT_PTR_EQ(td->test, find_mapping(td, iova, last), NULL);
 	KUNIT_EXPECT_GE(td->test, iova, domain->geometry.aperture_start);
 	KUNIT_EXPECT_LE(td->test, last, domain->geometry.aperture_end);
