@@ -254,12 +254,23 @@ static int add_run(struct pinner *pinner, unsigned long pfn,
 	return 0;
 }
 
-/* How many of the pages adjoin?  Eight at a time: huge pages bring hundreds. */
+/* A page of hugetlbfs is always mapped as a whole: its pages are in order. */
+static unsigned long count_huge(struct page *first, unsigned long npages)
+{
+	struct folio *folio = page_folio(first);
+
+	return min(npages,
+		   folio_nr_pages(folio) - folio_page_idx(folio, first));
+}
+
+/* How many of the pages adjoin?  Eight at a time: THP bring hundreds. */
 static unsigned long count_adjoining(struct page **batch, unsigned long npages)
 {
 	struct page *first = batch[0];
 	unsigned long i;
 
+	if (PageCompound(first) && PageHuge(first))
+		return count_huge(first, npages);
 	for (i = 0; i + 8 <= npages; i += 8, first = nth_page(first, 8))
 		if (batch[i] != first ||
 		    batch[i + 1] != nth_page(first, 1) ||
