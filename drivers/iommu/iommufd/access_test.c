@@ -365,6 +365,23 @@ static void rw_reaches_the_memory(struct kunit *test)
 	expect_pinned(test, "00000000");
 }
 
+/* Not what the process has there by now. */
+static void rw_reaches_what_devices_see(struct kunit *test)
+{
+	struct access_test *t = test->priv;
+	char c = 'x';
+
+	map_at(test, 0, SZ_1M, 0, 1, RW);
+	KUNIT_EXPECT_EQ(test, pin(t, 0, SZ_1M, 1, 0), 0);
+	vm_munmap(t->uptr, PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, iommufd_access_rw(t->access, SZ_1M + 7, &c, 1,
+						WRITE_FLAG), 0);
+	KUNIT_EXPECT_EQ(test, memory_at(t, 7), 'x');
+	unpin(t, &t->pins[0]);
+	KUNIT_EXPECT_EQ(test, iommufd_access_rw(t->access, SZ_1M + 7, &c, 1, 0),
+			-EFAULT);
+}
+
 static void rw_is_checked(struct kunit *test)
 {
 	struct access_test *t = test->priv;
@@ -651,6 +668,7 @@ static struct kunit_case access_cases[] = {
 	KUNIT_CASE(failed_pin_leaves_nothing),
 	KUNIT_CASE(access_without_pages_cannot_pin),
 	KUNIT_CASE(rw_reaches_the_memory),
+	KUNIT_CASE(rw_reaches_what_devices_see),
 	KUNIT_CASE(rw_is_checked),
 	KUNIT_CASE(file_has_to_be_of_iommufd),
 	KUNIT_CASE(user_space_cannot_destroy_what_is_used),
