@@ -196,7 +196,7 @@ TEST_F(plain, copy_enomem)
 		ASSERT_EQ(left, unmap_all(self->fd, dst));
 	}
 	ASSERT_EQ(0, sweep_end(&s));
-	EXPECT_LT(2, s.failed);
+	EXPECT_LT(0, s.failed);
 	EXPECT_EQ(PAGES(3), unmap_all(self->fd, self->ioas));
 }
 
@@ -222,7 +222,7 @@ TEST_F(plain, allow_enomem)
 		ASSERT_EQ(PAGE, unmap_all(self->fd, self->ioas));
 	} while (s.injected && !s.error);
 	ASSERT_EQ(0, sweep_end(&s));
-	EXPECT_LT(2, s.failed);
+	EXPECT_LT(0, s.failed);
 }
 
 /* HUGE_PAGES does not fail, in either direction. */
@@ -421,7 +421,6 @@ TEST_F_TIMEOUT(domain, copy_enomem, 120)
 			       IOVA + PAGES(50), PAGES(7), IOMMU_MAP_RW));
 	ASSERT_EQ(0, sweep_start(&s));
 	while (sweep_next(&s)) {
-		ASSERT_PINNED(PAGES(7));
 		iova += GB;
 		rc = sweep_failed(&s, ioas_copy(self->b.iommufd, self->b.ioas,
 						iova, src, IOVA, length,
@@ -429,6 +428,7 @@ TEST_F_TIMEOUT(domain, copy_enomem, 120)
 		if (!rc)
 			ASSERT_PINNED(length);
 		ASSERT_EQ(rc, UNMAP(iova, length));
+		ASSERT_PINNED(PAGES(7));
 	}
 	ASSERT_EQ(0, sweep_end(&s));
 	EXPECT_LT(0, s.failed);
@@ -507,8 +507,9 @@ TEST_F_TIMEOUT(domain, hwpt_enomem, 120)
 /* CHANGE_PROCESS: ENOMEM, and what was moved before is moved back */
 TEST_F_TIMEOUT(domain, change_process_enomem, 120)
 {
+	int fd, rc, status;
 	struct sweep s;
-	int fd, status;
+	long paid = 0;	/* by the child */
 	pid_t pid;
 
 	fd = memfd_create("file", 0);
@@ -526,11 +527,10 @@ TEST_F_TIMEOUT(domain, change_process_enomem, 120)
 		if (sweep_start(&s))
 			_exit(1);
 		while (sweep_next(&s)) {
-			bool failed = sweep_failed(&s,
-				iommu_change_process(self->b.iommufd));
-
-			if (locked() != (failed ? 0 : PAGES(7)) ||
-			    pinned() != locked())
+			rc = iommu_change_process(self->b.iommufd);
+			if (!sweep_failed(&s, rc))
+				paid = PAGES(7);
+			if (locked() != paid || pinned() != paid)
 				s.error = -EBADE;
 		}
 		_exit(sweep_end(&s) || !s.failed);

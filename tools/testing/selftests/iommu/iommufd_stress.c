@@ -8,22 +8,27 @@
  *   IOAS 0 <-- COPY --> IOAS 1    IOAS that come and go, with HWPTs
  *     ^                   ^        ^
  *     +--- testdev -------+--------+     edu: opened, attached, closed
+ *     +--- access, if the kernel has them for tests
  *
  * Every call may fail only in the ways that it says, and in the end nothing is
  * left.  STRESS_SEED and STRESS_SECONDS in the environment are instead of what
  * is printed and of a minute.
  */
+#include "../../../../drivers/iommu/iommufd/iommufd_test.h"
 #include "race.h"
 
 #define IOVA		MB
 #define ARENA		(4 * HUGE)	/* bytes, of memory and of the file */
 #define NR_IOAS		2
+#define PINNED_IOVA	(512 * MB)	/* nothing else is mapped there */
+#define PINNED_LENGTH	PAGES(5)
 #define RO		IOMMU_IOAS_MAP_READABLE
 #define RW		IOMMU_MAP_RW
 
 static uint32_t ioas[NR_IOAS];
 static atomic_uint hwpts[4];	/* that come and go */
 static int file;
+static char *pinned_mem;	/* PINNED_LENGTH bytes that stay */
 
 static uint64_t some_iova(unsigned int seed)
 {
@@ -259,6 +264,91 @@ static void step_open_close(struct race *race, unsigned int seed)
 	close(dev);
 }
 
+static int test_op(struct race *race, uint32_t op, uint32_t id,
+		   struct iommu_test_cmd *cmd)
+{
+	cmd->size = sizeof(*cmd);
+	cmd->op = op;
+	cmd->id = id;
+	return xioctl(race->b.iommufd, IOMMU_TEST_CMD, cmd);
+}
+
+static int unpin(struct race *race, int access, uint32_t id)
+{
+	struct iommu_test_cmd cmd = {
+		.destroy_access_pages.access_pages_id = id,
+	};
+
+	return test_op(race, IOMMU_TEST_OP_DESTROY_ACCESS_PAGES, access, &cmd);
+}
+
+/* What is mapped for it alone, an access pins; others unmap it all the same. */
+static void pin_own(struct race *race, unsigned int seed, int access)
+{
+	struct iommu_test_cmd cmd = {
+		.access_pages.iova = PINNED_IOVA,
+		.access_pages.length = PINNED_LENGTH,
+		.access_pages.uptr = (uintptr_t)pinned_mem,
+	};
+	int rc;
+
+	ALLOW(race, ioas_map(race->b.iommufd, some_ioas(seed), pinned_mem,
+			     PINNED_LENGTH, PINNED_IOVA, RW),
+	      0, -EEXIST);
+	rc = test_op(race, IOMMU_TEST_OP_ACCESS_PAGES, access, &cmd);
+	ALLOW(race, rc, 0, -ENOENT);
+	if (rc || seed & 64)
+		return;
+	ALLOW(race, unpin(race, access, cmd.access_pages.out_access_pages_id),
+	      0, -ENOENT);
+}
+
+static void read_any(struct race *race, unsigned int seed, int access)
+{
+	char data[64];
+	struct iommu_test_cmd cmd = {
+		.access_rw.iova = some_iova(seed >> 5) + seed % 4000,
+		.access_rw.length = sizeof(data),
+		.access_rw.uptr = (uintptr_t)data,
+	};
+
+	ALLOW(race, test_op(race, IOMMU_TEST_OP_ACCESS_RW, access, &cmd),
+	      0, -ENOENT, -EPERM, -EFAULT);
+}
+
+static void move_access(struct race *race, unsigned int seed, int access)
+{
+	struct iommu_test_cmd cmd = {
+		.access_replace_ioas.ioas_id = some_ioas(seed),
+	};
+
+	ALLOW(race, test_op(race, IOMMU_TEST_OP_ACCESS_REPLACE_IOAS, access,
+			    &cmd), 0);
+}
+
+/* An access of the kernel's: pins, reads, moves, and is closed. */
+static void step_access(struct race *race, unsigned int seed)
+{
+	const uint32_t flags = MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES;
+	struct iommu_test_cmd cmd = { .create_access.flags = flags };
+	int rc, access;
+
+	rc = test_op(race, IOMMU_TEST_OP_CREATE_ACCESS, some_ioas(seed), &cmd);
+	/* Kernels without CONFIG_IOMMUFD_TEST do without. */
+	ALLOW(race, rc, 0, -ENOTTY);
+	if (rc) {
+		sleep_ms(100);
+		return;
+	}
+	access = cmd.create_access.out_access_fd;
+	pin_own(race, seed, access);
+	read_any(race, seed, access);
+	move_access(race, seed >> 1, access);
+	pin_own(race, seed >> 1, access);
+	read_any(race, seed >> 1, access);
+	close(access);
+}
+
 static unsigned int number(const char *name, unsigned int preset)
 {
 	const char *value = getenv(name);
@@ -285,6 +375,8 @@ FIXTURE_SETUP(stress)
 	ASSERT_EQ(0, ftruncate(file, ARENA));
 	self->r.mem = alloc_memory(ARENA);
 	ASSERT_NE(NULL, self->r.mem);
+	pinned_mem = alloc_memory(PINNED_LENGTH);
+	ASSERT_NE(NULL, pinned_mem);
 	self->pinned = pinned();
 }
 
@@ -298,7 +390,7 @@ TEST_F_TIMEOUT(stress, all, 600)
 	static void (*const steps[])(struct race *, unsigned int) = {
 		step_map, step_map_anywhere, step_map_file, step_copy,
 		step_unmap, step_limits, step_memory, step_fork, step_device,
-		step_hwpt, step_ioas, step_open_close,
+		step_hwpt, step_ioas, step_open_close, step_access,
 	};
 	unsigned int seed = number("STRESS_SEED", time(NULL));
 	unsigned int seconds = number("STRESS_SECONDS", 60);

@@ -11,7 +11,7 @@
 
 #include "iommufd_utils.h"
 
-#define THREADS		12	/* at most */
+#define THREADS		13	/* at most */
 
 struct race {
 	struct bound b;
