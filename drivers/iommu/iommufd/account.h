@@ -51,7 +51,7 @@ struct iommufd_payer {
  */
 struct iommufd_payers {
 	enum iommufd_account_mode mode;
-	spinlock_t lock;
+	spinlock_t lock; /* innermost */
 	struct iommufd_payer *last;
 };
 

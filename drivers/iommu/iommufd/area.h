@@ -101,9 +101,10 @@ static inline unsigned long area_length(struct iopt_area *area)
 	return area->last - area->start + 1;
 }
 
-/* Once it is not being filled any more, all else that that did is seen too. */
+/* Of an area that is not being filled any more all is seen that filling did. */
 static inline enum iopt_area_state area_state(struct iopt_area *area)
 {
+	/* Pairs with the release in declare_mapped(). */
 	return smp_load_acquire(&area->state);
 }
 

@@ -524,8 +524,10 @@ static void declare_mapped(struct io_pagetable *iopt, struct list_head *areas)
 
 	lockdep_assert_held(&iopt->domains_rwsem);
 
-	list_for_each_entry_safe(area, next, areas, item)
+	list_for_each_entry_safe(area, next, areas, item) {
+		/* Pairs with the acquire in area_state(). */
 		smp_store_release(&area->state, IOPT_AREA_MAPPED);
+	}
 }
 
 /**
@@ -571,8 +573,7 @@ err_unplace:
  * Context: process context; no locks held.
  * Return: what @visit returned, or -EINTR on a fatal signal.
  */
-int iopt_for_each_pages(struct io_pagetable *iopt,
-			int (*visit)(void *data, struct iopt_pages *pages),
+int iopt_for_each_pages(struct io_pagetable *iopt, iopt_visit_fn visit,
 			void *data)
 {
 	struct iopt_area *area;
@@ -624,22 +625,31 @@ static int claim_areas(struct io_pagetable *iopt, unsigned long start,
  */
 #define EVICT_INTERVAL msecs_to_jiffies(10)
 
+static int evict_area(struct io_pagetable *iopt, struct iopt_area *area)
+{
+	long ret;
+
+	while (atomic_read(&area->accesses)) {
+		iopt_notify_accesses(iopt, area->start, area->last);
+		ret = wait_event_killable_timeout(iopt->access_wait,
+						  !atomic_read(&area->accesses),
+						  EVICT_INTERVAL);
+		if (ret < 0)
+			return -EINTR;
+	}
+	return 0;
+}
+
 /* No access begins to use an area that is closing; those that do must end. */
 static int evict_accesses(struct io_pagetable *iopt, struct list_head *areas)
 {
 	struct iopt_area *area;
-	long ret;
+	int ret;
 
 	list_for_each_entry(area, areas, item) {
-		while (atomic_read(&area->accesses)) {
-			iopt_notify_accesses(iopt, area->start,
-					     area->last);
-			ret = wait_event_killable_timeout(iopt->access_wait,
-					!atomic_read(&area->accesses),
-					EVICT_INTERVAL);
-			if (ret < 0)
-				return -EINTR;
-		}
+		ret = evict_area(iopt, area);
+		if (ret)
+			return ret;
 	}
 	return 0;
 }

@@ -125,9 +125,10 @@ int iopt_place_anywhere(struct io_pagetable *iopt, struct list_head *areas,
 void iopt_unplace(struct io_pagetable *iopt, struct list_head *areas);
 int iopt_fill(struct io_pagetable *iopt, struct list_head *areas);
 
-/* @visit may allocate; a return other than 0 ends the walk, and is returned. */
-int iopt_for_each_pages(struct io_pagetable *iopt,
-			int (*visit)(void *data, struct iopt_pages *pages),
+/* May allocate; a return other than 0 ends the walk, and is returned. */
+typedef int (*iopt_visit_fn)(void *data, struct iopt_pages *pages);
+
+int iopt_for_each_pages(struct io_pagetable *iopt, iopt_visit_fn visit,
 			void *data);
 
 int iopt_unmap(struct io_pagetable *iopt, unsigned long start,

@@ -41,7 +41,7 @@ static bool in_aperture(const struct iopt_range *aperture, unsigned long start,
  * Return: true if any of it is reserved, or outside of a domain's aperture.
  */
 bool iopt_is_reserved(struct io_pagetable *iopt, unsigned long start,
-			unsigned long last)
+		      unsigned long last)
 {
 	return !in_aperture(&iopt->aperture, start, last) ||
 	       interval_tree_iter_first(&iopt->reserved, start, last);

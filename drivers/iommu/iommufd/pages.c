@@ -724,13 +724,12 @@ static void run_iter_next_extent(struct iopt_run_iter *iter)
  */
 void iopt_run_iter_next(struct iopt_run_iter *iter)
 {
-	if (!iter->left) {
+	if (!iter->left)
 		iter->length = 0;
-	} else if (++iter->index < iter->extent->nr) {
+	else if (++iter->index < iter->extent->nr)
 		run_iter_load(iter, 0);
-	} else {
+	else
 		run_iter_next_extent(iter);
-	}
 }
 
 /**

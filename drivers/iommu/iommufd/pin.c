@@ -154,7 +154,7 @@ static long pin_user(struct iopt_pages *pages, unsigned long uptr,
  * -EINTR.
  */
 long iopt_pin_batch(struct iopt_pages *pages, unsigned long index,
-		      unsigned long npages, struct page **batch)
+		    unsigned long npages, struct page **batch)
 {
 	long ret;
 
@@ -314,7 +314,8 @@ static int pin_all(struct pinner *pinner, unsigned long first,
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		got = iopt_pin_batch(pinner->pages, first,
-				min(npages, pinner->max_batch), pinner->batch);
+				     min(npages, pinner->max_batch),
+				     pinner->batch);
 		if (got < 0)
 			return got;
 		ret = add_batch(pinner, got);
