@@ -814,7 +814,7 @@ void iopt_destroy(struct io_pagetable *iopt)
 	remove_areas(iopt, &claimed);
 	release_areas(&claimed, &drop);
 	iopt_pins_drop(&drop);
-	iopt_allow(iopt, NULL, 0);
+	iopt_free_allowed(&iopt->allowed);
 }
 
 /* ---- cutting ---- */

@@ -149,8 +149,10 @@ unsigned long iopt_usable_ranges(struct io_pagetable *iopt,
 int iopt_reserve(struct io_pagetable *iopt, unsigned long start,
 		 unsigned long last, void *owner);
 void iopt_unreserve(struct io_pagetable *iopt, void *owner);
-int iopt_allow(struct io_pagetable *iopt, const struct iopt_range *ranges,
-	       unsigned long nr);
+int iopt_add_allowed(struct rb_root_cached *allowed, unsigned long start,
+		     unsigned long last);
+void iopt_free_allowed(struct rb_root_cached *allowed);
+int iopt_allow(struct io_pagetable *iopt, struct rb_root_cached *allowed);
 int iopt_set_huge_pages(struct io_pagetable *iopt, bool huge);
 bool iopt_has_huge_pages(struct io_pagetable *iopt);
 int iopt_fit_domain(struct io_pagetable *iopt, struct iopt_domain *domain);

@@ -555,7 +555,7 @@ static void window_allow(struct kunit *test, struct window *window)
 		if (!nr)
 			bitmap_zero(window->banned, WINDOW_UNITS);
 	}
-	KUNIT_ASSERT_EQ(test, iopt_allow(&t->iopt, ranges, nr), 0);
+	KUNIT_ASSERT_EQ(test, test_allow(&t->iopt, ranges, nr), 0);
 }
 
 static void window_round(struct kunit *test, struct window *window)
@@ -1533,7 +1533,7 @@ static int allow(struct kunit *test, unsigned long nr,
 {
 	struct iopt_test *t = test->priv;
 
-	return iopt_allow(&t->iopt, ranges, nr);
+	return test_allow(&t->iopt, ranges, nr);
 }
 
 #define ALLOW(test, ...)                                             \

@@ -179,38 +179,33 @@ int iommufd_ioas_iova_ranges_ioctl(struct iommufd_call *call)
 	return iommufd_reply(call, sizeof(*cmd)) ?: ret;
 }
 
-/* Returns the user's list, to be freed, in @ranges. */
-static int read_ranges(struct iommu_ioas_allow_iovas *cmd,
-		       struct iopt_range **ranges)
+/* One by one: no more memory than the user has good ranges. */
+static int read_allowed(const struct iommu_ioas_allow_iovas *cmd,
+			struct rb_root_cached *allowed)
 {
 	struct iommu_iova_range __user *uptr =
 		u64_to_user_ptr(cmd->allowed_iovas);
 	struct iommu_iova_range range;
-	struct iopt_range *list;
+	int ret;
 	u32 i;
 
-	list = kvmalloc_array(cmd->num_iovas, sizeof(*list),
-			      GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	if (!list && cmd->num_iovas)
-		return -ENOMEM;
 	for (i = 0; i < cmd->num_iovas; i++) {
-		if (fatal_signal_pending(current) ||
-		    copy_from_user(&range, &uptr[i], sizeof(range))) {
-			kvfree(list);
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		if (copy_from_user(&range, &uptr[i], sizeof(range)))
 			return -EFAULT;
-		}
-		list[i].start = range.start;
-		list[i].last = range.last;
+		ret = iopt_add_allowed(allowed, range.start, range.last);
+		if (ret)
+			return ret;
 		cond_resched();
 	}
-	*ranges = list;
 	return 0;
 }
 
 int iommufd_ioas_allow_iovas_ioctl(struct iommufd_call *call)
 {
 	struct iommu_ioas_allow_iovas *cmd = call->arg;
-	struct iopt_range *ranges;
+	struct rb_root_cached allowed = RB_ROOT_CACHED;
 	struct iommufd_ioas *ioas;
 	int ret;
 
@@ -221,11 +216,10 @@ int iommufd_ioas_allow_iovas_ioctl(struct iommufd_call *call)
 	ioas = iommufd_ioas_get_held(call->ictx, cmd->ioas_id);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
-	ret = read_ranges(cmd, &ranges);
-	if (!ret) {
-		ret = iopt_allow(&ioas->iopt, ranges, cmd->num_iovas);
-		kvfree(ranges);
-	}
+	ret = read_allowed(cmd, &allowed);
+	if (!ret)
+		ret = iopt_allow(&ioas->iopt, &allowed);
+	iopt_free_allowed(&allowed);
 	iommufd_object_unhold(&ioas->obj);
 	return ret;
 }

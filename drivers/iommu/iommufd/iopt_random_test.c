@@ -847,7 +847,7 @@ static void step_allow(struct kunit *test, struct model *m, struct space *s)
 			if (overlap(ranges[i].start, ranges[i].last,
 				    &ranges[j]))
 				expected = -EINVAL;
-	ret = iopt_allow(&s->iopt, ranges, nr);
+	ret = test_allow(&s->iopt, ranges, nr);
 	KUNIT_EXPECT_EQ(test, ret, expected);
 	if (ret)
 		return;

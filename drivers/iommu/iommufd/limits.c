@@ -9,7 +9,6 @@
  */
 #include <linux/iommu.h>
 #include <linux/mm.h>
-#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "area.h"
@@ -157,7 +156,38 @@ void iopt_unreserve(struct io_pagetable *iopt, void *owner)
 
 /* ---- allowed ranges ---- */
 
-static void free_allowed(struct rb_root_cached *allowed)
+/**
+ * iopt_add_allowed() - add a range to a list for iopt_allow()
+ * @allowed: the list; begins as RB_ROOT_CACHED
+ * @start: first byte
+ * @last: last byte
+ *
+ * Context: process context, may sleep.
+ * Return: 0; -EINVAL when the range is empty or overlaps another; -ENOMEM.
+ */
+int iopt_add_allowed(struct rb_root_cached *allowed, unsigned long start,
+		     unsigned long last)
+{
+	struct interval_tree_node *node;
+
+	if (start >= last || interval_tree_iter_first(allowed, start, last))
+		return -EINVAL;
+	node = kzalloc(sizeof(*node), GFP_KERNEL_ACCOUNT);
+	if (!node)
+		return -ENOMEM;
+	node->start = start;
+	node->last = last;
+	interval_tree_insert(node, allowed);
+	return 0;
+}
+
+/**
+ * iopt_free_allowed() - free a list for iopt_allow()
+ * @allowed: the list
+ *
+ * Context: process context.
+ */
+void iopt_free_allowed(struct rb_root_cached *allowed)
 {
 	struct interval_tree_node *node;
 
@@ -168,37 +198,14 @@ static void free_allowed(struct rb_root_cached *allowed)
 	}
 }
 
-static int build_allowed(struct rb_root_cached *allowed,
-			 const struct iopt_range *ranges, unsigned long nr)
+static bool any_reserved(struct io_pagetable *iopt,
+			 struct rb_root_cached *allowed)
 {
 	struct interval_tree_node *node;
-	unsigned long i;
 
-	for (i = 0; i < nr; i++) {
-		if (ranges[i].start >= ranges[i].last ||
-		    interval_tree_iter_first(allowed, ranges[i].start,
-					     ranges[i].last))
-			return -EINVAL;
-		node = kzalloc(sizeof(*node), GFP_KERNEL_ACCOUNT);
-		if (!node)
-			return -ENOMEM;
-		node->start = ranges[i].start;
-		node->last = ranges[i].last;
-		interval_tree_insert(node, allowed);
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		cond_resched();
-	}
-	return 0;
-}
-
-static bool any_reserved(struct io_pagetable *iopt,
-			 const struct iopt_range *ranges, unsigned long nr)
-{
-	unsigned long i;
-
-	for (i = 0; i < nr; i++) {
-		if (iopt_is_reserved(iopt, ranges[i].start, ranges[i].last))
+	for (node = interval_tree_iter_first(allowed, 0, ULONG_MAX); node;
+	     node = interval_tree_iter_next(node, 0, ULONG_MAX)) {
+		if (iopt_is_reserved(iopt, node->start, node->last))
 			return true;
 		cond_resched();
 	}
@@ -208,33 +215,24 @@ static bool any_reserved(struct io_pagetable *iopt,
 /**
  * iopt_allow() - set from where addresses are chosen
  * @iopt: the address space
- * @ranges: instead of what was allowed before
- * @nr: how many; with none, addresses are chosen from anywhere
+ * @allowed: a list of ranges, with none of which addresses are chosen from
+ *	anywhere; on success becomes what was allowed before.  To be freed
  *
  * Context: process context; no locks held.
- * Return: 0; -EINVAL when a range is empty, or two overlap; -EADDRINUSE when
- * one is reserved; -ENOMEM; -EINTR on a fatal signal.
+ * Return: 0; -EADDRINUSE when a range is reserved.
  */
-int iopt_allow(struct io_pagetable *iopt, const struct iopt_range *ranges,
-	       unsigned long nr)
+int iopt_allow(struct io_pagetable *iopt, struct rb_root_cached *allowed)
 {
-	struct rb_root_cached allowed = RB_ROOT_CACHED;
-	int ret;
-
-	ret = build_allowed(&allowed, ranges, nr);
-	if (ret)
-		goto out_free;
+	int ret = 0;
 
 	down_write(&iopt->iova_rwsem);
-	if (any_reserved(iopt, ranges, nr)) {
+	if (any_reserved(iopt, allowed)) {
 		ret = -EADDRINUSE;
 	} else {
-		swap(iopt->allowed, allowed);
+		swap(iopt->allowed, *allowed);
 		iopt_gap_freed(iopt, 0);
 	}
 	up_write(&iopt->iova_rwsem);
-out_free:
-	free_allowed(&allowed);
 	return ret;
 }
 

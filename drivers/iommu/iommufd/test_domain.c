@@ -259,3 +259,19 @@ unsigned long test_domain_largest(struct test_domain *td)
 		largest = max(largest, mapping->length);
 	return largest;
 }
+
+int test_allow(struct io_pagetable *iopt, const struct iopt_range *ranges,
+	       unsigned long nr)
+{
+	struct rb_root_cached allowed = RB_ROOT_CACHED;
+	unsigned long i;
+	int ret = 0;
+
+	for (i = 0; i < nr && !ret; i++)
+		ret = iopt_add_allowed(&allowed, ranges[i].start,
+				       ranges[i].last);
+	if (!ret)
+		ret = iopt_allow(iopt, &allowed);
+	iopt_free_allowed(&allowed);
+	return ret;
+}

@@ -40,6 +40,9 @@ phys_addr_t test_domain_phys(struct test_domain *td, unsigned long iova,
 			     int *prot);
 /* How many bytes are mapped. */
 unsigned long test_domain_size(struct test_domain *td);
+/* Reads a list as IOMMU_IOAS_ALLOW_IOVAS does. */
+int test_allow(struct io_pagetable *iopt, const struct iopt_range *ranges,
+	       unsigned long nr);
 /* How many bytes one call mapped, at most. */
 unsigned long test_domain_largest(struct test_domain *td);
 
