@@ -198,9 +198,6 @@ static bool is_idle(struct iommufd_access *access,
 	return idle;
 }
 
-/* How often the driver is asked, which may not know yet what it pinned. */
-#define EVICT_INTERVAL msecs_to_jiffies(10)
-
 /* Afterwards the old IOAS tells the driver no more. */
 static void evict(struct iommufd_access *access, struct attachment *attachment)
 {
@@ -208,7 +205,7 @@ static void evict(struct iommufd_access *access, struct attachment *attachment)
 		notify(&attachment->user, 0, ULONG_MAX - 1);
 	} while (!wait_event_timeout(access->wait,
 				     is_idle(access, attachment),
-				     EVICT_INTERVAL));
+				     IOPT_EVICT_INTERVAL));
 	iopt_remove_access(&attachment->ioas->iopt, &attachment->user);
 }
 

@@ -52,7 +52,7 @@ static int add_moves_of(struct iommufd_ctx *ictx, u32 id,
 	/* Not an IOAS. */
 	if (IS_ERR(ioas))
 		return 0;
-	ret = iopt_for_each_pages(&ioas->iopt, add_move, moves);
+	ret = iopt_visit_pages(&ioas->iopt, add_move, moves);
 	iommufd_object_put(&ioas->obj);
 	return ret;
 }

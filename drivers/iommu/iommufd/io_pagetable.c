@@ -565,7 +565,7 @@ err_unplace:
 }
 
 /**
- * iopt_for_each_pages() - look at the pages of each area
+ * iopt_visit_pages() - look at the pages of each area
  * @iopt: the address space
  * @visit: called with each in turn, with iova_rwsem held
  * @data: for @visit
@@ -573,8 +573,8 @@ err_unplace:
  * Context: process context; no locks held.
  * Return: what @visit returned, or -EINTR on a fatal signal.
  */
-int iopt_for_each_pages(struct io_pagetable *iopt, iopt_visit_fn visit,
-			void *data)
+int iopt_visit_pages(struct io_pagetable *iopt, iopt_visit_fn visit,
+		     void *data)
 {
 	struct iopt_area *area;
 	int ret = 0;
@@ -619,12 +619,6 @@ static int claim_areas(struct io_pagetable *iopt, unsigned long start,
 	return 0;
 }
 
-/*
- * An access may be asked to let go of what it has just pinned, but does not
- * know of yet: so it is asked again from time to time.
- */
-#define EVICT_INTERVAL msecs_to_jiffies(10)
-
 static int evict_area(struct io_pagetable *iopt, struct iopt_area *area)
 {
 	long ret;
@@ -633,7 +627,7 @@ static int evict_area(struct io_pagetable *iopt, struct iopt_area *area)
 		iopt_notify_accesses(iopt, area->start, area->last);
 		ret = wait_event_killable_timeout(iopt->access_wait,
 						  !atomic_read(&area->accesses),
-						  EVICT_INTERVAL);
+						  IOPT_EVICT_INTERVAL);
 		if (ret < 0)
 			return -EINTR;
 	}

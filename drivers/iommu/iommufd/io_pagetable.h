@@ -128,8 +128,8 @@ int iopt_fill(struct io_pagetable *iopt, struct list_head *areas);
 /* May allocate; a return other than 0 ends the walk, and is returned. */
 typedef int (*iopt_visit_fn)(void *data, struct iopt_pages *pages);
 
-int iopt_for_each_pages(struct io_pagetable *iopt, iopt_visit_fn visit,
-			void *data);
+int iopt_visit_pages(struct io_pagetable *iopt, iopt_visit_fn visit,
+		     void *data);
 
 int iopt_unmap(struct io_pagetable *iopt, unsigned long start,
 	       unsigned long last, unsigned long *unmapped,
@@ -166,6 +166,12 @@ void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *domain,
 			struct list_head *drop);
 void iopt_domain_init(struct iopt_domain *iopt_domain,
 		      struct iommu_domain *domain);
+
+/*
+ * An access may be asked to let go of what it has just pinned, but does not
+ * know of yet: so it is asked again from time to time.
+ */
+#define IOPT_EVICT_INTERVAL msecs_to_jiffies(10)
 
 /**
  * struct iopt_part - what an area shows in a range
