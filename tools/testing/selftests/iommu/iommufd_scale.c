@@ -206,7 +206,7 @@ static char *scattered_memory(uint64_t length)
 }
 
 /* Bytes that the allocator takes for 4 KiB: with KASAN, it is more */
-static long slab_size(void)
+static long size_of_4k(void)
 {
 	char text[32];
 
@@ -246,8 +246,8 @@ TEST_F_TIMEOUT(scale, kernel_memory, 300)
 	EXPECT_LE(0, huge);
 	EXPECT_GT(16 * KB * (GB / length), huge);
 	EXPECT_LT(7 * (long)(GB / PAGE), small);
-	EXPECT_LE(4096, slab_size());
-	EXPECT_GT(84 * (long)(GB / PAGE) / 10 * slab_size() / 4096, small);
+	EXPECT_LE(4096, size_of_4k());
+	EXPECT_GT(84 * (long)(GB / PAGE) / 10 * size_of_4k() / 4096, small);
 }
 
 /* A permutation of 0 .. n - 1, for n not a multiple of 7919 */
