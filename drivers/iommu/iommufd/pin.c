@@ -258,9 +258,9 @@ static int add_run(struct pinner *pinner, unsigned long pfn,
 static unsigned long count_huge(struct page *first, unsigned long npages)
 {
 	struct folio *folio = page_folio(first);
+	unsigned long index = folio_page_idx(folio, first);
 
-	return min(npages,
-		   folio_nr_pages(folio) - folio_page_idx(folio, first));
+	return min(npages, folio_nr_pages(folio) - index);
 }
 
 /* How many of the pages adjoin?  Eight at a time: THP bring hundreds. */
