@@ -100,12 +100,16 @@ struct iommufd_hw_info {
  *	for
  * @hw_info: fills in, in zeroed memory, what the IOMMU of the device is like.
  *	May sleep; cannot fail.  Without it there is nothing to report
+ * @enforces_coherency: can the IOMMU of the device make all of its DMA go
+ *	through the CPU's caches?  Needed where a domain without devices does
+ *	not know.  May sleep; the answer never changes
  */
 struct iommufd_driver {
 	const struct iommu_ops *ops;
 	bool complete_domains;
 	u32 hwpt_flags;
 	void (*hw_info)(struct device *dev, struct iommufd_hw_info *info);
+	bool (*enforces_coherency)(struct device *dev);
 
 	/* private: for driver.c */
 	struct list_head item;
@@ -115,6 +119,9 @@ struct iommufd_driver {
 /* Kept until it is unregistered: in a module's exit, when no device needs it. */
 void iommufd_driver_register(struct iommufd_driver *driver);
 void iommufd_driver_unregister(struct iommufd_driver *driver);
+
+/* For a device of a driver of VFIO, bound to an iommufd or not. */
+bool iommufd_enforces_coherency(struct device *dev);
 #else
 static inline void iommufd_driver_register(struct iommufd_driver *driver)
 {
@@ -122,6 +129,11 @@ static inline void iommufd_driver_register(struct iommufd_driver *driver)
 
 static inline void iommufd_driver_unregister(struct iommufd_driver *driver)
 {
+}
+
+static inline bool iommufd_enforces_coherency(struct device *dev)
+{
+	return false;
 }
 #endif
 

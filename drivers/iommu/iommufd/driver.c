@@ -82,3 +82,43 @@ const struct iommufd_driver *iommufd_driver_of(struct device *dev)
 	return found;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_driver_of, IOMMUFD);
+
+/* Ask a domain of the kind that the device would get. */
+static bool domain_enforces_coherency(struct device *dev)
+{
+	struct iommu_domain *domain = iommu_domain_alloc(dev->bus);
+	bool enforces = false;
+
+	if (!domain)
+		return false;
+	if (domain->ops->enforce_cache_coherency)
+		enforces = domain->ops->enforce_cache_coherency(domain);
+	iommu_domain_free(domain);
+	return enforces;
+}
+
+/**
+ * iommufd_enforces_coherency() - can no DMA of a device bypass the CPU's caches
+ * @dev: a device that has a driver, so that it stays behind its IOMMU if there
+ *	is one
+ *
+ * What KVM has to know before the device is attached anywhere.  iommufd has
+ * each domain enforce what it can, so the answer holds for all of them.
+ *
+ * Context: process context, may sleep.
+ * Return: true if the IOMMU of @dev keeps its DMA coherent; false if not, if
+ * there is none, and for want of memory.
+ */
+bool iommufd_enforces_coherency(struct device *dev)
+{
+	const struct iommufd_driver *driver;
+
+	if (!dev->iommu || !dev->iommu->iommu_dev)
+		return false;
+
+	driver = iommufd_driver_of(dev);
+	if (driver && driver->enforces_coherency)
+		return driver->enforces_coherency(dev);
+	return domain_enforces_coherency(dev);
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_enforces_coherency, IOMMUFD);
