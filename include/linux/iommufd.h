@@ -14,6 +14,7 @@
 
 struct device;
 struct file;
+struct iommu_group;
 struct iommu_ops;
 struct iommufd_device;
 struct page;
@@ -30,6 +31,8 @@ void iommufd_device_detach(struct iommufd_device *idev);
 /* Borrowed from idev: valid until it is unbound. */
 struct file *iommufd_device_file(struct iommufd_device *idev);
 u32 iommufd_device_id(struct iommufd_device *idev);
+
+bool iommufd_owns_group(struct file *file, struct iommu_group *group);
 
 /**
  * struct iommufd_access_ops - what a user of an IOAS in the kernel is like
@@ -63,6 +66,10 @@ iommufd_access_create(struct file *file, const struct iommufd_access_ops *ops,
 		      void *data, u32 *id);
 void iommufd_access_destroy(struct iommufd_access *access);
 
+/* Borrowed from access: valid until it is destroyed. */
+struct file *iommufd_access_file(struct iommufd_access *access);
+u32 iommufd_access_id(struct iommufd_access *access);
+
 int iommufd_access_attach(struct iommufd_access *access, u32 ioas_id);
 int iommufd_access_replace(struct iommufd_access *access, u32 ioas_id);
 void iommufd_access_detach(struct iommufd_access *access);
@@ -74,6 +81,25 @@ void iommufd_access_unpin_pages(struct iommufd_access *access,
 				unsigned long iova, unsigned long length);
 int iommufd_access_rw(struct iommufd_access *access, unsigned long iova,
 		      void *data, size_t length, unsigned int flags);
+
+/* ---- for VFIO: a /dev/iommu in place of a container ---- */
+
+/**
+ * enum iommufd_vfio_group - what DMA of a VFIO group is like
+ * @IOMMUFD_VFIO_COHERENT: nothing it does bypasses the CPU's caches
+ * @IOMMUFD_VFIO_NONCOHERENT: it may bypass them
+ * @IOMMUFD_VFIO_NOIOMMU: there is no IOMMU before it
+ */
+enum iommufd_vfio_group {
+	IOMMUFD_VFIO_COHERENT,
+	IOMMUFD_VFIO_NONCOHERENT,
+	IOMMUFD_VFIO_NOIOMMU,
+};
+
+int iommufd_vfio_add_group(struct file *file, enum iommufd_vfio_group kind);
+void iommufd_vfio_remove_group(struct file *file,
+			       enum iommufd_vfio_group kind);
+int iommufd_vfio_ioas_id(struct file *file, u32 *id);
 
 /* ---- for IOMMU drivers ---- */
 

@@ -144,6 +144,30 @@ void iommufd_access_destroy(struct iommufd_access *access)
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_access_destroy, IOMMUFD);
 
+/**
+ * iommufd_access_file() - the /dev/iommu file an access was made for
+ * @access: the access
+ *
+ * Return: the file, borrowed: valid until @access is destroyed.
+ */
+struct file *iommufd_access_file(struct iommufd_access *access)
+{
+	return access->ictx->file;
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_access_file, IOMMUFD);
+
+/**
+ * iommufd_access_id() - the id of an access
+ * @access: the access
+ *
+ * Return: its id in the context it was made in.
+ */
+u32 iommufd_access_id(struct iommufd_access *access)
+{
+	return access->obj.id;
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_access_id, IOMMUFD);
+
 /* ---- attaching ---- */
 
 static void notify(struct iopt_access *user, unsigned long start,
@@ -201,11 +225,11 @@ static bool is_idle(struct iommufd_access *access,
 /* Afterwards the old IOAS tells the driver no more. */
 static void evict(struct iommufd_access *access, struct attachment *attachment)
 {
-	do {
+	while (!is_idle(access, attachment)) {
 		notify(&attachment->user, 0, ULONG_MAX - 1);
-	} while (!wait_event_timeout(access->wait,
-				     is_idle(access, attachment),
-				     IOPT_EVICT_INTERVAL));
+		wait_event_timeout(access->wait, is_idle(access, attachment),
+				   IOPT_EVICT_INTERVAL);
+	}
 	iopt_remove_access(&attachment->ioas->iopt, &attachment->user);
 }
 
@@ -303,7 +327,8 @@ EXPORT_SYMBOL_NS_GPL(iommufd_access_replace, IOMMUFD);
  * iommufd_access_detach() - take its IOAS from an access
  * @access: the access; it need not be attached
  *
- * The driver is told to unmap everything, and this waits until it has.
+ * A driver that has something pinned, or is about to, is told to unmap
+ * everything, and this waits until it has.
  *
  * Context: process context, may sleep; no lock that the unmap callback takes.
  * Waits for calls on @access that are under way.

@@ -316,6 +316,27 @@ u32 iommufd_device_id(struct iommufd_device *idev)
 EXPORT_SYMBOL_NS_GPL(iommufd_device_id, IOMMUFD);
 
 /**
+ * iommufd_owns_group() - do devices of a group belong to an iommufd's user
+ * @file: an open /dev/iommu
+ * @group: the group
+ *
+ * Context: process context, may sleep.
+ * Return: true while a device of @group is bound to @file, so that nobody else
+ * can use any of them.
+ */
+bool iommufd_owns_group(struct file *file, struct iommu_group *group)
+{
+	struct iommufd_ctx *ictx = iommufd_ctx_from_file(file);
+	bool owns;
+
+	mutex_lock(&ictx->groups_lock);
+	owns = find_group(ictx, group);
+	mutex_unlock(&ictx->groups_lock);
+	return owns;
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_owns_group, IOMMUFD);
+
+/**
  * iommufd_device_get() - look a bound device up for the length of a call
  * @ictx: context to look in
  * @id: the device's id
@@ -351,6 +372,80 @@ void iommufd_device_put(struct iommufd_device *idev)
 struct device *iommufd_device_dev(struct iommufd_device *idev)
 {
 	return idev->dev;
+}
+
+/**
+ * iommufd_device_get() - look a bound device up for the length of a call
+ * @ictx: context to look in
+ * @id: the device's id
+ *
+ * Context: as iommufd_object_get().
+ * Return: the device, to be given back with iommufd_device_put(), or
+ * ERR_PTR(-ENOENT).
+ */
+struct iommufd_device *iommufd_device_get(struct iommufd_ctx *ictx, u32 id)
+{
+	struct iommufd_object *obj =
+		iommufd_object_get(ictx, id, &iommufd_device_type);
+
+	return IS_ERR(obj) ? ERR_CAST(obj) :
+			     container_of(obj, struct iommufd_device, obj);
+}
+
+/**
+ * iommufd_device_put() - end what iommufd_device_get() began
+ * @idev: the device
+ */
+void iommufd_device_put(struct iommufd_device *idev)
+{
+	iommufd_object_put(&idev->obj);
+}
+
+/**
+ * iommufd_device_dev() - the device that is bound
+ * @idev: the device, as iommufd knows it
+ *
+ * Return: the device, borrowed from @idev.
+ */
+struct device *iommufd_device_dev(struct iommufd_device *idev)
+{
+	return idev->dev;
+}
+
+/* What the group is attached to is freed by RCU, and its IOAS behind it. */
+static bool group_shows(struct iommufd_group *igroup, u32 ioas_id)
+{
+	struct iommufd_hwpt *hwpt;
+	bool shows;
+
+	rcu_read_lock();
+	hwpt = READ_ONCE(igroup->hwpt);
+	shows = hwpt && hwpt->ioas->obj.id == ioas_id;
+	rcu_read_unlock();
+	return shows;
+}
+
+/**
+ * iommufd_attached_devices() - how many devices reach an IOAS
+ * @ictx: the context
+ * @ioas_id: the IOAS's id, if there is one
+ *
+ * Looks from the side: does not wait for an attach that is under way.
+ *
+ * Context: process context, may sleep; no lock that a bind takes.
+ * Return: how many there are now.
+ */
+unsigned int iommufd_attached_devices(struct iommufd_ctx *ictx, u32 ioas_id)
+{
+	struct iommufd_group *igroup;
+	unsigned int nr = 0;
+
+	mutex_lock(&ictx->groups_lock);
+	list_for_each_entry(igroup, &ictx->groups, item)
+		if (group_shows(igroup, ioas_id))
+			nr += READ_ONCE(igroup->attached);
+	mutex_unlock(&ictx->groups_lock);
+	return nr;
 }
 
 /* ---- attaching ---- */

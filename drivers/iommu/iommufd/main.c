@@ -167,14 +167,36 @@ static long iommufd_ioctl(struct file *file, unsigned int cmd,
 	return op->handler(&call);
 }
 
+static struct miscdevice iommufd_misc = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "iommu",
+	.fops = &iommufd_fops,
+	.nodename = "iommu",
+	.mode = 0660,
+};
+
+/* /dev/vfio/vfio, where VFIO has no containers of its own */
+static struct miscdevice container_misc = {
+	.minor = VFIO_MINOR,
+	.name = "vfio",
+	.fops = &iommufd_fops,
+	.nodename = "vfio/vfio",
+	.mode = 0666,
+};
+
 static int iommufd_open(struct inode *inode, struct file *file)
 {
+	/* The misc core says by which node */
+	bool is_container = file->private_data == &container_misc;
 	struct iommufd_ctx *ictx;
 
 	ictx = kzalloc(sizeof(*ictx), GFP_KERNEL_ACCOUNT);
 	if (!ictx)
 		return -ENOMEM;
 	iommufd_ctx_init(ictx, file);
+	/* What a process maps by it is charged to that, as type1 does. */
+	if (is_container)
+		ictx->payers.mode = IOMMUFD_ACCOUNT_MM;
 	file->private_data = ictx;
 	return 0;
 }
@@ -208,14 +230,6 @@ struct iommufd_ctx *iommufd_ctx_from_file(struct file *file)
 	return file->f_op == &iommufd_fops ? file->private_data : NULL;
 }
 
-static struct miscdevice iommufd_misc = {
-	.minor = MISC_DYNAMIC_MINOR,
-	.name = "iommu",
-	.fops = &iommufd_fops,
-	.nodename = "iommu",
-	.mode = 0660,
-};
-
 static int __init iommufd_init(void)
 {
 	int ret;
@@ -225,12 +239,25 @@ static int __init iommufd_init(void)
 		return ret;
 	ret = misc_register(&iommufd_misc);
 	if (ret)
-		mock_iommu_exit();
+		goto err_mock;
+	if (IS_ENABLED(CONFIG_IOMMUFD_VFIO_CONTAINER)) {
+		ret = misc_register(&container_misc);
+		if (ret)
+			goto err_misc;
+	}
+	return 0;
+
+err_misc:
+	misc_deregister(&iommufd_misc);
+err_mock:
+	mock_iommu_exit();
 	return ret;
 }
 
 static void __exit iommufd_exit(void)
 {
+	if (IS_ENABLED(CONFIG_IOMMUFD_VFIO_CONTAINER))
+		misc_deregister(&container_misc);
 	misc_deregister(&iommufd_misc);
 	mock_iommu_exit();
 }
@@ -239,6 +266,10 @@ module_init(iommufd_init);
 module_exit(iommufd_exit);
 
 MODULE_ALIAS("devname:iommu");
+#if IS_ENABLED(CONFIG_IOMMUFD_VFIO_CONTAINER)
+MODULE_ALIAS_MISCDEV(VFIO_MINOR);
+MODULE_ALIAS("devname:vfio/vfio");
+#endif
 MODULE_DESCRIPTION("I/O address spaces for user space");
 MODULE_IMPORT_NS(IOMMUFD);
 MODULE_LICENSE("GPL");

@@ -5,6 +5,7 @@
 #ifndef _IOMMUFD_OBJECT_H
 #define _IOMMUFD_OBJECT_H
 
+#include <linux/iommufd.h>
 #include <linux/lockdep.h>
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
@@ -28,6 +29,8 @@ struct iommufd_object;
  *	@objects while that is empty, and constant once an object exists
  * @vfio_ioas: the one that VFIO's container ioctls mean, or NULL; guarded by
  *	the lock of @objects
+ * @vfio_groups: how many groups of each kind have this as their container;
+ *	guarded likewise
  * @process_lock: serialises changes of the process that pays
  * @groups_lock: guards @groups
  * @groups: struct iommufd_group of each group with a bound device
@@ -37,6 +40,7 @@ struct iommufd_ctx {
 	struct xarray objects;
 	struct iommufd_payers payers;
 	struct iommufd_ioas *vfio_ioas;
+	unsigned int vfio_groups[IOMMUFD_VFIO_NOIOMMU + 1];
 
 	struct mutex process_lock; /* outermost */
 

@@ -4,10 +4,13 @@
  *
  * A context remembers which of its IOAS these ioctls mean.  That one is like
  * any other: it can be used by its id as well, and destroyed, upon which the
- * context forgets it.
+ * context forgets it.  It is made for the first VFIO group that takes the
+ * context as its container, unless the user has named one before.
  */
+#include <linux/capability.h>
 #include <linux/err.h>
 #include <linux/iommu.h>
+#include <linux/iommufd.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -112,17 +115,142 @@ int iommufd_vfio_ioas_ioctl(struct iommufd_call *call)
 	}
 }
 
+/* ---- groups ---- */
+
+static int make_ioas(struct iommufd_ctx *ictx)
+{
+	struct iommufd_ioas *ioas = iommufd_ioas_alloc(ictx);
+
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	/* By its id it could be destroyed before it is the one. */
+	iommufd_object_tryhold(&ioas->obj);
+	iommufd_object_publish(ictx, &ioas->obj);
+
+	xa_lock(&ictx->objects);
+	if (!ictx->vfio_ioas) {
+		ictx->vfio_ioas = ioas;
+		xa_unlock(&ictx->objects);
+		iommufd_object_unhold(&ioas->obj);
+		return 0;
+	}
+	xa_unlock(&ictx->objects);
+
+	/* Another group was faster. */
+	iommufd_object_unhold_destroy(ictx, &ioas->obj);
+	return 0;
+}
+
+/* Groups with and without an IOMMU do not mix. */
+static int count_group(struct iommufd_ctx *ictx, enum iommufd_vfio_group kind)
+{
+	unsigned int *nr = ictx->vfio_groups;
+	int ret = 0;
+
+	xa_lock(&ictx->objects);
+	if (kind == IOMMUFD_VFIO_NOIOMMU ?
+		    ictx->vfio_ioas || nr[IOMMUFD_VFIO_COHERENT] ||
+			    nr[IOMMUFD_VFIO_NONCOHERENT] :
+		    nr[IOMMUFD_VFIO_NOIOMMU])
+		ret = -EINVAL;
+	else
+		nr[kind]++;
+	xa_unlock(&ictx->objects);
+	return ret;
+}
+
+/**
+ * iommufd_vfio_add_group() - use a /dev/iommu as the container of a VFIO group
+ * @file: an open file
+ * @kind: what the group's DMA is like
+ *
+ * The IOAS that VFIO's container ioctls mean is made if there is none yet.
+ * Devices are not bound yet, nor attached to it.
+ *
+ * Context: process context, may sleep.
+ * Return: 0, to be undone with iommufd_vfio_remove_group(); -EBADFD when @file
+ * is not a /dev/iommu; -EINVAL when groups with and without an IOMMU would mix;
+ * -ENOMEM.
+ */
+int iommufd_vfio_add_group(struct file *file, enum iommufd_vfio_group kind)
+{
+	struct iommufd_ctx *ictx = iommufd_ctx_from_file(file);
+	struct iommufd_ioas *ioas;
+	int ret;
+
+	if (!ictx)
+		return -EBADFD;
+	ret = count_group(ictx, kind);
+	if (ret || kind == IOMMUFD_VFIO_NOIOMMU)
+		return ret;
+
+	ioas = get_ioas(ictx);
+	if (IS_ERR(ioas))
+		ret = make_ioas(ictx);
+	else
+		iommufd_object_put(&ioas->obj);
+	if (ret)
+		iommufd_vfio_remove_group(file, kind);
+	return ret;
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_vfio_add_group, IOMMUFD);
+
+/**
+ * iommufd_vfio_remove_group() - undo iommufd_vfio_add_group()
+ * @file: as it was added
+ * @kind: as it was added
+ *
+ * The IOAS stays, with what is mapped there.
+ */
+void iommufd_vfio_remove_group(struct file *file, enum iommufd_vfio_group kind)
+{
+	struct iommufd_ctx *ictx = iommufd_ctx_from_file(file);
+
+	xa_lock(&ictx->objects);
+	ictx->vfio_groups[kind]--;
+	xa_unlock(&ictx->objects);
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_vfio_remove_group, IOMMUFD);
+
+/**
+ * iommufd_vfio_ioas_id() - the IOAS that VFIO's container ioctls mean
+ * @file: a /dev/iommu
+ * @id: set to its id
+ *
+ * Return: 0, or -ENODEV when there is none.
+ */
+int iommufd_vfio_ioas_id(struct file *file, u32 *id)
+{
+	struct iommufd_ioas *ioas = get_ioas(iommufd_ctx_from_file(file));
+
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	*id = ioas->obj.id;
+	iommufd_object_put(&ioas->obj);
+	return 0;
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_vfio_ioas_id, IOMMUFD);
+
 /* ---- what there is ---- */
 
-/* No device that is attached can bypass the CPU's caches, if there is one. */
+/*
+ * No device can bypass the CPU's caches, if there is one: neither those that
+ * are attached, nor those of the groups that are yet to be opened.
+ */
 static int is_coherent(struct iommufd_ctx *ictx)
 {
 	struct iommufd_ioas *ioas = get_ioas(ictx);
-	bool any = false, coherent = true;
+	bool any, coherent;
 	struct iommufd_hwpt *hwpt;
 
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
+
+	xa_lock(&ictx->objects);
+	any = ictx->vfio_groups[IOMMUFD_VFIO_COHERENT];
+	coherent = !ictx->vfio_groups[IOMMUFD_VFIO_NONCOHERENT];
+	xa_unlock(&ictx->objects);
+
 	down_read(&ioas->iopt.domains_rwsem);
 	list_for_each_entry(hwpt, &ioas->hwpts, item) {
 		if (!hwpt->filled)
@@ -151,12 +279,27 @@ static int check_extension(struct iommufd_ctx *ictx, unsigned long extension)
 	}
 }
 
+static int set_noiommu(struct iommufd_ctx *ictx)
+{
+	bool noiommu;
+
+	xa_lock(&ictx->objects);
+	noiommu = ictx->vfio_groups[IOMMUFD_VFIO_NOIOMMU];
+	xa_unlock(&ictx->objects);
+
+	if (!IS_ENABLED(CONFIG_VFIO_NOIOMMU) || !noiommu)
+		return -EINVAL;
+	return capable(CAP_SYS_RAWIO) ? 0 : -EPERM;
+}
+
 /* Version 1 of type1 may unmap a part of what it mapped. */
 static int set_iommu(struct iommufd_ctx *ictx, unsigned long type)
 {
 	struct iommufd_ioas *ioas;
 	int ret = 0;
 
+	if (type == VFIO_NOIOMMU_IOMMU)
+		return set_noiommu(ictx);
 	if (type != VFIO_TYPE1_IOMMU && type != VFIO_TYPE1v2_IOMMU)
 		return -EINVAL;
 	ioas = get_ioas(ictx);
