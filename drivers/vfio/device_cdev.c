@@ -18,10 +18,10 @@
  * No lock of VFIO is held while iommufd is called, which can take as long as
  * user space makes it: what BIND has claimed keeps everybody else away.
  */
+#include <linux/capability.h>
 #include <linux/cdev.h>
 #include <linux/file.h>
 #include <linux/fs.h>
-#include <linux/iommufd.h>
 #include <linux/kernel.h>
 #include <linux/module.h>
 #include <linux/refcount.h>
@@ -38,6 +38,8 @@
  * @users: the registered device and each open file
  * @device: the device, or NULL once that is not registered any more
  * @bound: one of the files is bound to the device, or about to be
+ * @noiommu: the device has no IOMMU, so only CAP_SYS_RAWIO lets use it
+ * @enforces_coherency: no DMA of the device can bypass the CPU's caches
  *
  * The lock of the array vfio_cdevs protects @device and @bound.
  */
@@ -45,6 +47,8 @@ struct vfio_cdev {
 	refcount_t		users;
 	struct vfio_device	*device;
 	bool			bound;
+	bool			noiommu;
+	bool			enforces_coherency;
 };
 
 /* The nodes by minor number, which is the index of their device. */
@@ -64,8 +68,7 @@ static void vfio_cdev_put(struct vfio_cdev *cdev)
  * vfio_cdev_register - Give a device a number, under which it can be opened
  * @device: device in a group, not yet added to sysfs
  *
- * The node appears when the caller adds @device->device.  Only devices behind
- * an IOMMU have one.
+ * The node appears when the caller adds @device->device.
  *
  * Return: 0, or -ENOMEM.
  */
@@ -74,15 +77,14 @@ int vfio_cdev_register(struct vfio_device *device)
 	struct vfio_cdev *cdev;
 	int ret;
 
-	if (device->group->type != VFIO_IOMMU)
-		return 0;
-
 	cdev = kzalloc(sizeof(*cdev), GFP_KERNEL);
 	if (!cdev)
 		return -ENOMEM;
 
 	refcount_set(&cdev->users, 1);
 	cdev->device = device;
+	cdev->noiommu = device->group->type == VFIO_NO_IOMMU;
+	cdev->enforces_coherency = device->enforces_coherency;
 	ret = xa_insert(&vfio_cdevs, device->index, cdev, GFP_KERNEL);
 	if (ret) {
 		kfree(cdev);
@@ -117,25 +119,31 @@ int vfio_cdev_open(struct inode *inode, struct file *file)
 {
 	struct vfio_device_file *df;
 	struct vfio_cdev *cdev;
-
-	df = kzalloc(sizeof(*df), GFP_KERNEL_ACCOUNT);
-	if (!df)
-		return -ENOMEM;
+	int ret;
 
 	xa_lock(&vfio_cdevs);
 	cdev = xa_load(&vfio_cdevs, iminor(inode));
 	if (cdev)
 		refcount_inc(&cdev->users);
 	xa_unlock(&vfio_cdevs);
-
-	if (!cdev) {
-		kfree(df);
+	if (!cdev)
 		return -ENODEV;
-	}
+
+	ret = -EPERM;
+	if (cdev->noiommu && !capable(CAP_SYS_RAWIO))
+		goto err_put;
+	ret = -ENOMEM;
+	df = vfio_device_file_alloc();
+	if (!df)
+		goto err_put;
 
 	df->cdev = cdev;
 	file->private_data = df;
 	return 0;
+
+err_put:
+	vfio_cdev_put(cdev);
+	return ret;
 }
 
 /* Returns the device with its registration held: undo by vfio_cdev_unclaim(). */
@@ -234,11 +242,9 @@ static int vfio_cdev_bind(struct vfio_device_file *df, struct file *iommufd,
 	if (ret)
 		goto err_unclaim;
 
-	df->idev = iommufd_device_bind(iommufd, device->dev, &devid);
-	if (IS_ERR(df->idev)) {
-		ret = PTR_ERR(df->idev);
+	ret = vfio_iommufd_bind(device, iommufd, true, &devid);
+	if (ret)
 		goto err_unblock;
-	}
 
 	/* The token of a PF without users is set by the check: be sure by now. */
 	ret = vfio_cdev_check_token(device, token);
@@ -249,7 +255,7 @@ static int vfio_cdev_bind(struct vfio_device_file *df, struct file *iommufd,
 	if (ret)
 		goto err_unbind;
 
-	ret = vfio_device_enable(device, NULL);
+	ret = vfio_device_enable(device, &df->kvm);
 	if (ret)
 		goto err_unbind;
 
@@ -257,7 +263,7 @@ static int vfio_cdev_bind(struct vfio_device_file *df, struct file *iommufd,
 	return 0;
 
 err_unbind:
-	iommufd_device_unbind(df->idev);
+	vfio_iommufd_unbind(device);
 err_unblock:
 	vfio_cdev_unblock_group(device->group);
 err_unclaim:
@@ -324,6 +330,7 @@ static int vfio_cdev_ioctl_bind(struct vfio_device_file *df,
 int vfio_cdev_ioctl(struct file *file, unsigned int cmd, void __user *arg)
 {
 	struct vfio_device_file *df = file->private_data;
+	struct vfio_device *device;
 
 	switch (cmd) {
 	case VFIO_DEVICE_BIND_IOMMUFD:
@@ -331,22 +338,19 @@ int vfio_cdev_ioctl(struct file *file, unsigned int cmd, void __user *arg)
 	case VFIO_DEVICE_ATTACH_IOMMUFD_PT:
 	case VFIO_DEVICE_DETACH_IOMMUFD_PT:
 		break;
-	case VFIO_DEVICE_GET_PCI_HOT_RESET_INFO:
-		/* By groups is of no use here: say that there is no hot reset. */
-		return df->cdev && vfio_device_from_file(file) ? -ENODEV :
-								 -ENOIOCTLCMD;
 	default:
 		return -ENOIOCTLCMD;
 	}
 
 	if (!df->cdev)
 		return -ENOTTY;
-	if (!vfio_device_from_file(file))
+	device = vfio_device_from_file(file);
+	if (!device)
 		return -EINVAL;
 
 	if (cmd == VFIO_DEVICE_ATTACH_IOMMUFD_PT)
-		return vfio_iommufd_attach(df->idev, arg);
-	return vfio_iommufd_detach(df->idev, arg);
+		return vfio_iommufd_attach(device, arg);
+	return vfio_iommufd_detach(device, arg);
 }
 
 /**
@@ -362,11 +366,22 @@ void vfio_cdev_release(struct vfio_device_file *df)
 
 	if (device) {
 		vfio_device_disable(device);
-		iommufd_device_unbind(df->idev);
+		vfio_iommufd_unbind(device);
 		vfio_cdev_unblock_group(device->group);
 		vfio_cdev_unclaim(df->cdev, device);
 	}
 	vfio_cdev_put(df->cdev);
+}
+
+/**
+ * vfio_cdev_enforces_coherency - Can no DMA of a device bypass the CPU's caches
+ * @cdev: its node, whether the device is still there or not
+ *
+ * Return: true when there is none.
+ */
+bool vfio_cdev_enforces_coherency(struct vfio_cdev *cdev)
+{
+	return cdev->enforces_coherency;
 }
 
 static char *vfio_cdev_devnode(struct device *dev, umode_t *mode)

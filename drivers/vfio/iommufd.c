@@ -1,11 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A bound device and the I/O address spaces of its iommufd: attach and detach.
+ * A device and its iommufd: bind and unbind, attach and detach, by the device's
+ * node or by a group that has the iommufd as its container.
  *
- * iommufd serialises these calls.  A file's ioctl keeps the file from being
- * released, and so the device bound: no lock of VFIO is needed, nor held while
- * an attach faults in what is mapped.
+ * A physical device is bound as such.  An emulated one has an access, through
+ * which its driver reaches memory; so has one without an IOMMU, for its id
+ * only.
+ *
+ * iommufd serialises attach and detach.  A file's ioctl keeps the file from
+ * being released, and so the device bound: no lock of VFIO is needed, nor held
+ * while an attach by a node faults in what is mapped.  Of a group, its
+ * group_lock is held, as it is for a container.
  */
+#include <linux/capability.h>
+#include <linux/file.h>
+#include <linux/iommu.h>
 #include <linux/iommufd.h>
 #include <linux/module.h>
 #include <linux/uaccess.h>
@@ -14,8 +23,190 @@
 #include "vfio.h"
 
 /**
+ * vfio_iommufd_register - Learn what the iommufd side has to know of a device
+ * @device: device in a group, not yet registered
+ *
+ * Context: May sleep.
+ */
+void vfio_iommufd_register(struct vfio_device *device)
+{
+	switch (device->group->type) {
+	case VFIO_IOMMU:
+		device->enforces_coherency =
+			iommufd_enforces_coherency(device->dev);
+		break;
+	case VFIO_EMULATED_IOMMU:
+		device->enforces_coherency = true;
+		break;
+	case VFIO_NO_IOMMU:
+		device->enforces_coherency = false;
+		break;
+	}
+}
+
+/* ---- binding ---- */
+
+static void emulated_unmap(void *data, unsigned long iova, unsigned long length)
+{
+	struct vfio_device *device = data;
+
+	device->ops->dma_unmap(device, iova, length);
+}
+
+static const struct iommufd_access_ops pinning_ops = {
+	.needs_pin_pages = true,
+	.unmap = emulated_unmap,
+};
+
+/* Of a driver without dma_unmap(), which can only read and write */
+static const struct iommufd_access_ops plain_ops = {
+};
+
+/**
+ * vfio_iommufd_bind - Bind a device to an iommufd
+ * @device: device that is not bound; the caller sees to that until it unbinds
+ * @iommufd: any file
+ * @by_node: by the device's own node, not by its group
+ * @id: set to the device's id there
+ *
+ * Context: May sleep; not with dev_set->lock.
+ * Return: 0, or an errno of iommufd_device_bind() or iommufd_access_create();
+ * -EPERM for a device without an IOMMU when CAP_SYS_RAWIO is missing.
+ */
+int vfio_iommufd_bind(struct vfio_device *device, struct file *iommufd,
+		      bool by_node, u32 *id)
+{
+	enum vfio_group_type type = device->group->type;
+	struct iommufd_access *access = NULL;
+	struct iommufd_device *idev = NULL;
+
+	if (type == VFIO_NO_IOMMU && !capable(CAP_SYS_RAWIO))
+		return -EPERM;
+
+	if (type == VFIO_IOMMU)
+		idev = iommufd_device_bind(iommufd, device->dev, id);
+	else
+		access = iommufd_access_create(iommufd,
+					       device->ops->dma_unmap ?
+						       &pinning_ops :
+						       &plain_ops,
+					       device, id);
+	if (IS_ERR(idev))
+		return PTR_ERR(idev);
+	if (IS_ERR(access))
+		return PTR_ERR(access);
+
+	mutex_lock(&device->dev_set->lock);
+	device->iommufd_device = idev;
+	device->iommufd_access = access;
+	device->bound_by_node = by_node;
+	mutex_unlock(&device->dev_set->lock);
+	return 0;
+}
+
+/**
+ * vfio_iommufd_unbind - Undo vfio_iommufd_bind()
+ * @device: the device; it may be attached, but is not open any more
+ *
+ * Context: May sleep; not with dev_set->lock.
+ */
+void vfio_iommufd_unbind(struct vfio_device *device)
+{
+	struct iommufd_access *access;
+	struct iommufd_device *idev;
+
+	mutex_lock(&device->dev_set->lock);
+	idev = device->iommufd_device;
+	access = device->iommufd_access;
+	device->iommufd_device = NULL;
+	device->iommufd_access = NULL;
+	device->bound_by_node = false;
+	mutex_unlock(&device->dev_set->lock);
+
+	if (idev)
+		iommufd_device_unbind(idev);
+	if (access)
+		iommufd_access_destroy(access);
+}
+
+/* The iommufd that the device is bound to, or NULL, and its id there. */
+static struct file *bound_to(struct vfio_device *device, u32 *id)
+{
+	lockdep_assert_held(&device->dev_set->lock);
+
+	if (device->iommufd_device) {
+		*id = iommufd_device_id(device->iommufd_device);
+		return iommufd_device_file(device->iommufd_device);
+	}
+	if (device->iommufd_access) {
+		*id = iommufd_access_id(device->iommufd_access);
+		return iommufd_access_file(device->iommufd_access);
+	}
+	return NULL;
+}
+
+/**
+ * vfio_device_iommufd - The iommufd of a device that is bound by its node
+ * @device: a device
+ *
+ * Context: With dev_set->lock, which keeps the device bound.
+ * Return: the file of the iommufd, or NULL when @device is not bound, or is
+ * open through its group.
+ */
+struct file *vfio_device_iommufd(struct vfio_device *device)
+{
+	u32 id;
+
+	lockdep_assert_held(&device->dev_set->lock);
+
+	return device->bound_by_node ? bound_to(device, &id) : NULL;
+}
+EXPORT_SYMBOL_GPL(vfio_device_iommufd);
+
+/**
+ * vfio_device_devid - What an iommufd's user may call a device
+ * @device: a device
+ * @iommufd: an iommufd of vfio_device_iommufd(), of the same set of devices
+ *
+ * Context: With dev_set->lock; may sleep.
+ * Return: the id of @device when it is bound there, by its node;
+ * VFIO_PCI_DEVID_OWNED when it is not, but its group is used there, so nobody
+ * else has it; otherwise VFIO_PCI_DEVID_NOT_OWNED.
+ */
+int vfio_device_devid(struct vfio_device *device, struct file *iommufd)
+{
+	struct iommu_group *group;
+	bool owned;
+	u32 id;
+
+	if (vfio_device_iommufd(device) == iommufd) {
+		bound_to(device, &id);
+		return id;
+	}
+
+	group = iommu_group_get(device->dev);
+	if (!group)
+		return VFIO_PCI_DEVID_NOT_OWNED;
+	owned = iommufd_owns_group(iommufd, group);
+	iommu_group_put(group);
+	return owned ? VFIO_PCI_DEVID_OWNED : VFIO_PCI_DEVID_NOT_OWNED;
+}
+EXPORT_SYMBOL_GPL(vfio_device_devid);
+
+/* ---- attaching ---- */
+
+static int attach(struct vfio_device *device, u32 *pt_id)
+{
+	if (device->iommufd_device)
+		return iommufd_device_replace(device->iommufd_device, pt_id);
+	if (device->group->type == VFIO_NO_IOMMU)
+		return -EOPNOTSUPP;
+	return iommufd_access_replace(device->iommufd_access, *pt_id);
+}
+
+/**
  * vfio_iommufd_attach - VFIO_DEVICE_ATTACH_IOMMUFD_PT
- * @idev: bound device
+ * @device: bound device, of whose files one is in this call
  * @arg: user's struct vfio_device_attach_iommufd_pt
  *
  * The id is written back once before anything happens, so that memory which
@@ -26,40 +217,41 @@
  * Context: May sleep, for as long as user memory takes to fault in; a fatal
  * signal ends that.
  * Return: 0; -EFAULT, -EINVAL or -EOPNOTSUPP for the argument; or an errno of
- * iommufd_device_replace(), and then the device is attached as before.
+ * iommufd_device_replace() or iommufd_access_replace(), and then the device is
+ * attached as before.
  */
-int vfio_iommufd_attach(struct iommufd_device *idev, void __user *arg)
+int vfio_iommufd_attach(struct vfio_device *device, void __user *arg)
 {
 	struct vfio_device_attach_iommufd_pt __user *uattach = arg;
-	struct vfio_device_attach_iommufd_pt attach;
-	const size_t minsz = offsetofend(typeof(attach), pt_id);
+	struct vfio_device_attach_iommufd_pt cmd;
+	const size_t minsz = offsetofend(typeof(cmd), pt_id);
 	int ret;
 
-	if (copy_from_user(&attach, uattach, minsz))
+	if (copy_from_user(&cmd, uattach, minsz))
 		return -EFAULT;
-	if (attach.argsz < minsz || attach.flags & ~VFIO_DEVICE_ATTACH_PASID)
+	if (cmd.argsz < minsz || cmd.flags & ~VFIO_DEVICE_ATTACH_PASID)
 		return -EINVAL;
-	if (attach.flags & VFIO_DEVICE_ATTACH_PASID)
-		return attach.argsz < offsetofend(typeof(attach), pasid) ?
+	if (cmd.flags & VFIO_DEVICE_ATTACH_PASID)
+		return cmd.argsz < offsetofend(typeof(cmd), pasid) ?
 			-EINVAL : -EOPNOTSUPP;
-	if (put_user(attach.pt_id, &uattach->pt_id))
+	if (put_user(cmd.pt_id, &uattach->pt_id))
 		return -EFAULT;
 
-	ret = iommufd_device_replace(idev, &attach.pt_id);
+	ret = attach(device, &cmd.pt_id);
 	if (ret)
 		return ret;
-	return put_user(attach.pt_id, &uattach->pt_id);
+	return put_user(cmd.pt_id, &uattach->pt_id);
 }
 
 /**
  * vfio_iommufd_detach - VFIO_DEVICE_DETACH_IOMMUFD_PT
- * @idev: bound device, attached or not
+ * @device: bound device, attached or not, of whose files one is in this call
  * @arg: user's struct vfio_device_detach_iommufd_pt
  *
  * Context: May sleep.
  * Return: 0, or -EFAULT, -EINVAL or -EOPNOTSUPP for the argument.
  */
-int vfio_iommufd_detach(struct iommufd_device *idev, void __user *arg)
+int vfio_iommufd_detach(struct vfio_device *device, void __user *arg)
 {
 	struct vfio_device_detach_iommufd_pt detach;
 	const size_t minsz = offsetofend(typeof(detach), flags);
@@ -72,8 +264,167 @@ int vfio_iommufd_detach(struct iommufd_device *idev, void __user *arg)
 		return detach.argsz < offsetofend(typeof(detach), pasid) ?
 			-EINVAL : -EOPNOTSUPP;
 
-	iommufd_device_detach(idev);
+	if (device->iommufd_device)
+		iommufd_device_detach(device->iommufd_device);
+	else
+		iommufd_access_detach(device->iommufd_access);
 	return 0;
+}
+
+/* ---- groups ---- */
+
+static bool is_coherent(struct vfio_group *group)
+{
+	struct vfio_device *device;
+	bool coherent = true;
+
+	mutex_lock(&group->device_lock);
+	list_for_each_entry(device, &group->device_list, group_next)
+		coherent = coherent && device->enforces_coherency;
+	mutex_unlock(&group->device_lock);
+	return coherent;
+}
+
+/**
+ * vfio_iommufd_add_group - VFIO_GROUP_SET_CONTAINER with an iommufd
+ * @group: group that has no container
+ * @iommufd: any file
+ *
+ * The devices of the group are bound when they are opened.
+ *
+ * Context: With group_lock.
+ * Return: 0; -EINVAL when @iommufd is not one, or is used with groups that have
+ * an IOMMU while this has none, or the other way round; -EPERM when this has
+ * none and CAP_SYS_RAWIO is missing; -ENOMEM.
+ */
+int vfio_iommufd_add_group(struct vfio_group *group, struct file *iommufd)
+{
+	enum iommufd_vfio_group kind;
+	int ret;
+
+	lockdep_assert_held(&group->group_lock);
+
+	if (group->type == VFIO_NO_IOMMU)
+		kind = IOMMUFD_VFIO_NOIOMMU;
+	else if (is_coherent(group))
+		kind = IOMMUFD_VFIO_COHERENT;
+	else
+		kind = IOMMUFD_VFIO_NONCOHERENT;
+	if (kind == IOMMUFD_VFIO_NOIOMMU && !capable(CAP_SYS_RAWIO))
+		return -EPERM;
+
+	ret = iommufd_vfio_add_group(iommufd, kind);
+	if (ret)
+		return ret == -EBADFD ? -EINVAL : ret;
+
+	vfio_group_set_iommufd(group, get_file(iommufd), kind);
+	group->container_users = 1;
+	return 0;
+}
+
+/**
+ * vfio_iommufd_remove_group - Undo vfio_iommufd_add_group()
+ * @group: group of which no device is open
+ *
+ * Context: With group_lock.
+ */
+void vfio_iommufd_remove_group(struct vfio_group *group)
+{
+	struct file *iommufd = group->iommufd;
+
+	lockdep_assert_held(&group->group_lock);
+	WARN_ON(group->container_users != 1);
+
+	iommufd_vfio_remove_group(iommufd, group->iommufd_kind);
+	vfio_group_set_iommufd(group, NULL, group->iommufd_kind);
+	fput(iommufd);
+	group->container_users = 0;
+}
+
+/* Attaches to the address space that the container's ioctls mean. */
+static int attach_for_group(struct vfio_device *device)
+{
+	u32 ioas_id;
+	int ret;
+
+	if (device->group->type == VFIO_NO_IOMMU)
+		return 0;
+	ret = iommufd_vfio_ioas_id(device->group->iommufd, &ioas_id);
+	return ret ?: attach(device, &ioas_id);
+}
+
+static int open_first(struct vfio_device *device)
+{
+	u32 id;
+	int ret;
+
+	ret = vfio_iommufd_bind(device, device->group->iommufd, false, &id);
+	if (ret)
+		return ret;
+	ret = vfio_device_enable(device, &device->group->kvm);
+	if (ret)
+		goto err_unbind;
+	ret = attach_for_group(device);
+	if (ret)
+		goto err_disable;
+	return 0;
+
+err_disable:
+	vfio_device_disable(device);
+err_unbind:
+	vfio_iommufd_unbind(device);
+	return ret;
+}
+
+/**
+ * vfio_iommufd_group_open - Open a device whose group has an iommufd
+ * @device: the device
+ *
+ * The first open of the device binds it and attaches it.
+ *
+ * Context: With group_lock.
+ * Return: 0, to be undone with vfio_iommufd_group_close(); or an errno of
+ * vfio_iommufd_bind(), of the driver or of iommufd_device_attach(); -ENODEV
+ * when the user has destroyed the address space.
+ */
+int vfio_iommufd_group_open(struct vfio_device *device)
+{
+	struct vfio_group *group = device->group;
+	int ret;
+
+	lockdep_assert_held(&group->group_lock);
+
+	/* Only files of the group can be open: the lock keeps the count. */
+	if (READ_ONCE(device->open_count))
+		ret = vfio_device_enable(device, &group->kvm);
+	else
+		ret = open_first(device);
+	if (ret)
+		return ret;
+
+	get_file(group->opened_file);
+	group->container_users++;
+	return 0;
+}
+
+/**
+ * vfio_iommufd_group_close - Undo vfio_iommufd_group_open()
+ * @device: the device
+ *
+ * Context: With group_lock.
+ */
+void vfio_iommufd_group_close(struct vfio_device *device)
+{
+	struct vfio_group *group = device->group;
+
+	lockdep_assert_held(&group->group_lock);
+
+	vfio_device_disable(device);
+	if (!READ_ONCE(device->open_count))
+		vfio_iommufd_unbind(device);
+
+	group->container_users--;
+	fput(group->opened_file);
 }
 
 MODULE_IMPORT_NS(IOMMUFD);
