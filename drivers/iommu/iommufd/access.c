@@ -83,7 +83,7 @@ static void access_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 	mutex_destroy(&access->attach_lock);
 }
 
-static struct iommufd_object_type iommufd_access_type = {
+struct iommufd_object_type iommufd_access_type = {
 	.name = "iommufd_access",
 	.destroy = access_destroy,
 };

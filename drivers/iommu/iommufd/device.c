@@ -147,7 +147,7 @@ static void idev_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 	leave_group(ictx, idev->igroup);
 }
 
-static struct iommufd_object_type iommufd_device_type = {
+struct iommufd_object_type iommufd_device_type = {
 	.name = "iommufd_device",
 	.destroy = idev_destroy,
 };
@@ -335,44 +335,6 @@ bool iommufd_owns_group(struct file *file, struct iommu_group *group)
 	return owns;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_owns_group, IOMMUFD);
-
-/**
- * iommufd_device_get() - look a bound device up for the length of a call
- * @ictx: context to look in
- * @id: the device's id
- *
- * Context: as iommufd_object_get().
- * Return: the device, to be given back with iommufd_device_put(), or
- * ERR_PTR(-ENOENT).
- */
-struct iommufd_device *iommufd_device_get(struct iommufd_ctx *ictx, u32 id)
-{
-	struct iommufd_object *obj =
-		iommufd_object_get(ictx, id, &iommufd_device_type);
-
-	return IS_ERR(obj) ? ERR_CAST(obj) :
-			     container_of(obj, struct iommufd_device, obj);
-}
-
-/**
- * iommufd_device_put() - end what iommufd_device_get() began
- * @idev: the device
- */
-void iommufd_device_put(struct iommufd_device *idev)
-{
-	iommufd_object_put(&idev->obj);
-}
-
-/**
- * iommufd_device_dev() - the device that is bound
- * @idev: the device, as iommufd knows it
- *
- * Return: the device, borrowed from @idev.
- */
-struct device *iommufd_device_dev(struct iommufd_device *idev)
-{
-	return idev->dev;
-}
 
 /**
  * iommufd_device_get() - look a bound device up for the length of a call

@@ -20,6 +20,9 @@ void iommufd_device_unbind_owned(struct iommufd_device *idev);
 struct iommufd_device *iommufd_device_get(struct iommufd_ctx *ictx, u32 id);
 void iommufd_device_put(struct iommufd_device *idev);
 
+/* How many are attached to the IOAS, be it by a HWPT. */
+unsigned int iommufd_attached_devices(struct iommufd_ctx *ictx, u32 ioas_id);
+
 /* Borrowed from idev: valid until it is put. */
 struct device *iommufd_device_dev(struct iommufd_device *idev);
 

@@ -60,6 +60,8 @@ int iommufd_ioas_map_fixed(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 			   unsigned long iova, unsigned long uptr,
 			   unsigned long length, int prot);
 
+extern struct iommufd_object_type iommufd_access_type;
+extern struct iommufd_object_type iommufd_device_type;
 extern struct iommufd_object_type iommufd_ioas_type;
 extern struct iommufd_object_type iommufd_hwpt_type;
 

@@ -14,6 +14,7 @@
 #include <linux/uaccess.h>
 #include <uapi/linux/iommufd.h>
 
+#include "fdinfo.h"
 #include "ioctl.h"
 #include "iommufd_test.h"
 #include "mock_iommu.h"
@@ -216,6 +217,7 @@ const struct file_operations iommufd_fops = {
 	.release = iommufd_release,
 	.unlocked_ioctl = iommufd_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
+	.show_fdinfo = iommufd_show_fdinfo,
 };
 
 /**

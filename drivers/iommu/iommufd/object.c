@@ -308,6 +308,7 @@ void iommufd_ctx_init(struct iommufd_ctx *ictx, struct file *file)
 	iommufd_payers_init(&ictx->payers);
 	mutex_init(&ictx->process_lock);
 	mutex_init(&ictx->groups_lock);
+	mutex_init(&ictx->info_lock);
 	INIT_LIST_HEAD(&ictx->groups);
 }
 
@@ -324,6 +325,7 @@ void iommufd_ctx_destroy(struct iommufd_ctx *ictx)
 	WARN_ON(!list_empty(&ictx->groups));
 	xa_destroy(&ictx->objects);
 	iommufd_payers_release(&ictx->payers);
+	mutex_destroy(&ictx->info_lock);
 	mutex_destroy(&ictx->groups_lock);
 	mutex_destroy(&ictx->process_lock);
 }

@@ -34,6 +34,8 @@ struct iommufd_object;
  * @process_lock: serialises changes of the process that pays
  * @groups_lock: guards @groups
  * @groups: struct iommufd_group of each group with a bound device
+ * @info_lock: serialises those who walk all areas of an IOAS, see fdinfo.c
+ * @last_walk: number of the last such walk; guarded by @info_lock
  */
 struct iommufd_ctx {
 	struct file *file;
@@ -46,6 +48,9 @@ struct iommufd_ctx {
 
 	struct mutex groups_lock; /* outside of the locks of a group */
 	struct list_head groups;
+
+	struct mutex info_lock; /* outermost */
+	u32 last_walk;
 };
 
 /**

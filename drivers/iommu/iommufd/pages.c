@@ -64,6 +64,7 @@ static struct iopt_pages *alloc_pages_struct(unsigned long start,
 	pages->start = start;
 	pages->npages = npages;
 	pages->writable = writable;
+	pages->walk = 0;
 	mutex_init(&pages->lock);
 	pages->npinned = 0;
 	pages->extents = RB_ROOT;

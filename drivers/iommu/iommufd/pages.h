@@ -24,6 +24,7 @@ struct page;
  * @start: first user address, or offset in the file; aligned to PAGE_SIZE
  * @npages: number of PAGE_SIZE pages
  * @writable: the device may write to it
+ * @walk: number of the last walk of the areas that met it, see fdinfo.c
  * @lock: guards all that follows.  Innermost of iommufd's locks, and never held
  *	while a page is faulted in
  * @payer: who pays for pinning it, a reference; constant without @file
@@ -39,6 +40,7 @@ struct iopt_pages {
 	unsigned long start;
 	unsigned long npages;
 	bool writable;
+	u32 walk;
 
 	struct mutex lock; /* inside of every other lock */
 	struct iommufd_payer *payer;
