@@ -10,6 +10,7 @@
  *   EDU_MF2, EDU_MF3  the same behind a root port
  *   EDU_MF4, RNG_MF0  an edu and a device with a kernel driver, in one group
  *   NVME0             a disk, whose sha256 is NVME_SHA256
+ *   NVME1             one without a disk, but with four virtual functions
  *   NIC0              a network card
  *
  * To enable a device with an interrupt pin takes a debug kernel half a second,

@@ -2,6 +2,7 @@
 /* PCI devices as sysfs shows them. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/pci_regs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,4 +152,78 @@ int pci_unbind_driver(const char *bdf)
 	pci_path(path, bdf, "driver_override");
 	rc = sysfs_write(path, "\n");
 	return rc ? rc : pci_release(bdf);
+}
+
+int pci_set_vfs(const char *bdf, unsigned int count)
+{
+	char path[PCI_PATH_MAX], text[16];
+
+	pci_path(path, bdf, "sriov_numvfs");
+	snprintf(text, sizeof(text), "%u", count);
+	return sysfs_write(path, text);
+}
+
+int pci_vf(const char *bdf, unsigned int index, char *vf, size_t len)
+{
+	char link[32];
+
+	snprintf(link, sizeof(link), "virtfn%u", index);
+	return pci_link_name(bdf, link, vf, len);
+}
+
+/* Where a capability is in the extended configuration space; 0: nowhere. */
+static uint32_t ext_capability(int config, uint16_t id)
+{
+	uint32_t pos = 0x100, header;
+
+	while (pos && pread(config, &header, sizeof(header), pos) ==
+	       sizeof(header)) {
+		if (PCI_EXT_CAP_ID(header) == id)
+			return pos;
+		pos = PCI_EXT_CAP_NEXT(header);
+	}
+	return 0;
+}
+
+static int config_write16(int config, uint32_t pos, uint16_t value)
+{
+	return pwrite(config, &value, sizeof(value), pos) == sizeof(value) ?
+		0 : -EIO;
+}
+
+int pci_revive_vfs(const char *bdf)
+{
+	char path[PCI_PATH_MAX];
+	uint32_t pos, count;
+	uint16_t control;
+	int config, rc;
+
+	rc = pci_attr(bdf, "sriov_numvfs", &count);
+	if (rc)
+		return rc;
+	pci_path(path, bdf, "config");
+	config = open(path, O_RDWR | O_CLOEXEC);
+	if (config < 0)
+		return -errno;
+	pos = ext_capability(config, PCI_EXT_CAP_ID_SRIOV);
+	if (!pos || pread(config, &control, sizeof(control),
+			  pos + PCI_SRIOV_CTRL) != sizeof(control))
+		rc = -EIO;
+	if (!rc)
+		rc = config_write16(config, pos + PCI_SRIOV_CTRL,
+				    control & ~PCI_SRIOV_CTRL_VFE);
+	if (!rc)
+		rc = config_write16(config, pos + PCI_SRIOV_NUM_VF, count);
+	if (!rc)
+		rc = config_write16(config, pos + PCI_SRIOV_CTRL, control);
+	close(config);
+	return rc;
+}
+
+int pci_power_status(const char *bdf, char *status, size_t len)
+{
+	char path[PCI_PATH_MAX];
+
+	pci_path(path, bdf, "power/runtime_status");
+	return sysfs_read(path, status, len);
 }

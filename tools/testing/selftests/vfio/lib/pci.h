@@ -32,6 +32,25 @@ int pci_group(const char *bdf);
 /* An attribute such as "vendor" or "device". */
 int pci_attr(const char *bdf, const char *name, uint32_t *value);
 
+/*
+ * Make this many virtual functions, where the driver of @bdf does that: 0
+ * takes away those that are there.
+ */
+int pci_set_vfs(const char *bdf, unsigned int count);
+
+/* The address of the virtual function @index, from 0. */
+int pci_vf(const char *bdf, unsigned int index, char *vf, size_t len);
+
+/*
+ * A reset of a PF takes its VFs away, and the kernel enables them again if the
+ * PF says that it forgot them.  QEMU's does not say so, but they are gone: have
+ * it make them anew.
+ */
+int pci_revive_vfs(const char *bdf);
+
+/* The device's state of runtime power management, such as "suspended". */
+int pci_power_status(const char *bdf, char *status, size_t len);
+
 int sysfs_write(const char *path, const char *text);
 int sysfs_read(const char *path, char *text, size_t len);
 

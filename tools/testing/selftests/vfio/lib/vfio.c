@@ -98,6 +98,18 @@ int vfio_bind(int dev, int iommufd, uint32_t *devid)
 	return rc;
 }
 
+int vfio_bind_token(int dev, int iommufd, const uint8_t *token)
+{
+	struct vfio_device_bind_iommufd cmd = {
+		.argsz = sizeof(cmd),
+		.flags = VFIO_DEVICE_BIND_FLAG_TOKEN,
+		.iommufd = iommufd,
+		.token_uuid_ptr = (uintptr_t)token,
+	};
+
+	return xioctl(dev, VFIO_DEVICE_BIND_IOMMUFD, &cmd);
+}
+
 int vfio_attach(int dev, uint32_t *pt_id)
 {
 	struct vfio_device_attach_iommufd_pt cmd = {
@@ -148,6 +160,26 @@ int vfio_irq_info(int dev, uint32_t index, struct vfio_irq_info *info)
 int vfio_reset(int dev)
 {
 	return xioctl(dev, VFIO_DEVICE_RESET, NULL);
+}
+
+int vfio_feature(int dev, uint32_t feature, uint32_t op, void *data, size_t len)
+{
+	size_t size = sizeof(struct vfio_device_feature) + len;
+	struct vfio_device_feature *cmd;
+	int rc;
+
+	cmd = calloc(1, size);
+	if (!cmd)
+		return -ENOMEM;
+	cmd->argsz = size;
+	cmd->flags = op | feature;
+	if (len)
+		memcpy(cmd->data, data, len);
+	rc = xioctl(dev, VFIO_DEVICE_FEATURE, cmd);
+	if (!rc && len && op & VFIO_DEVICE_FEATURE_GET)
+		memcpy(data, cmd->data, len);
+	free(cmd);
+	return rc;
 }
 
 void *vfio_region_mmap(int dev, uint32_t index, size_t *size)

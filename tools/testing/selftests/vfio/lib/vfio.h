@@ -29,6 +29,10 @@ int vfio_cdev_name(const char *bdf, char *name, size_t len);
 int vfio_cdev_open(const char *bdf);
 
 int vfio_bind(int dev, int iommufd, uint32_t *devid);
+
+/* BIND with a VF token, the 16 bytes of a UUID. */
+int vfio_bind_token(int dev, int iommufd, const uint8_t *token);
+
 int vfio_attach(int dev, uint32_t *pt_id);
 int vfio_detach(int dev);
 
@@ -36,6 +40,13 @@ int vfio_get_info(int dev, struct vfio_device_info *info);
 int vfio_region_info(int dev, uint32_t index, struct vfio_region_info *info);
 int vfio_irq_info(int dev, uint32_t index, struct vfio_irq_info *info);
 int vfio_reset(int dev);
+
+/*
+ * VFIO_DEVICE_FEATURE: @op is VFIO_DEVICE_FEATURE_GET, _SET or _PROBE, or some
+ * of them, of @feature; @data and @len what follows the header.
+ */
+int vfio_feature(int dev, uint32_t feature, uint32_t op, void *data,
+		 size_t len);
 
 /* A whole region in this process; NULL and errno when that fails. */
 void *vfio_region_mmap(int dev, uint32_t index, size_t *size);
