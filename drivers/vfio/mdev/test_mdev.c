@@ -398,6 +398,43 @@ static int do_unpin(struct test_mdev *dev, const struct test_mdev_cmd *cmd)
 	return ret;
 }
 
+static bool is_bound_by_node(struct test_mdev *dev)
+{
+	struct vfio_device_set *dev_set = dev->vdev.dev_set;
+	bool bound;
+
+	mutex_lock(&dev_set->lock);
+	bound = vfio_device_iommufd(&dev->vdev);
+	mutex_unlock(&dev_set->lock);
+	return bound;
+}
+
+/* The program's file keeps the device as it was opened. */
+static int do_stray_unpin(struct test_mdev *dev,
+			  const struct test_mdev_cmd *cmd)
+{
+	unsigned long first = cmd->iova >> PAGE_SHIFT;
+	unsigned long last;
+	bool pinned;
+	int ret;
+
+	ret = check_pages(cmd);
+	if (ret)
+		return ret;
+	if (!cmd->pages || cmd->pages > VFIO_PIN_PAGES_MAX_ENTRIES)
+		return -EINVAL;
+	if (!is_bound_by_node(dev))
+		return -EOPNOTSUPP;
+	last = first + cmd->pages - 1;
+	mutex_lock(&dev->lock);
+	pinned = xa_find(&dev->pins, &first, last, XA_PRESENT);
+	mutex_unlock(&dev->lock);
+	if (pinned)
+		return -EBUSY;
+	vfio_unpin_pages(&dev->vdev, cmd->iova, cmd->pages);
+	return 0;
+}
+
 static bool is_in_buffer(const struct test_mdev_cmd *cmd)
 {
 	return cmd->length <= TEST_MDEV_BUFFER_SIZE &&
@@ -484,6 +521,8 @@ static int do_command(struct test_mdev *dev, const struct test_mdev_cmd *cmd)
 		return do_pin(dev, cmd);
 	case TEST_MDEV_UNPIN:
 		return do_unpin(dev, cmd);
+	case TEST_MDEV_STRAY_UNPIN:
+		return do_stray_unpin(dev, cmd);
 	case TEST_MDEV_COPY:
 		return do_copy(dev, cmd);
 	case TEST_MDEV_RW:

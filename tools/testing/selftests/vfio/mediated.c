@@ -59,6 +59,13 @@ static int unpin(int dev, uint64_t iova, uint32_t pages)
 		.op = TEST_MDEV_UNPIN, .iova = iova, .pages = pages });
 }
 
+/* What is not pinned */
+static int stray_unpin(int dev, uint64_t iova, uint32_t pages)
+{
+	return command(dev, (struct test_mdev_cmd){
+		.op = TEST_MDEV_STRAY_UNPIN, .iova = iova, .pages = pages });
+}
+
 /* Between the buffer's start and @iova, through pinned pages. */
 static int copy(int dev, uint64_t iova, uint64_t length, uint32_t flags)
 {
@@ -850,9 +857,11 @@ static void *open_and_close(void *arg)
  */
 TEST_F(mdev, race)
 {
+	static void *(*const jobs[])(void *) = {
+		map_and_unmap, map_and_unmap, pin_and_copy, pin_and_copy,
+		read_and_write, open_and_close,
+	};
 	uint64_t iova[2] = { IOVA + SIZE, IOVA + 2 * SIZE };
-	void *(*jobs[])(void *) = { map_and_unmap, map_and_unmap,
-		pin_and_copy, pin_and_copy, read_and_write, open_and_close };
 	struct worker workers[6];
 	bool stop = false;
 	int i;
@@ -866,6 +875,423 @@ TEST_F(mdev, race)
 	sleep(3);
 	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
 	for (i = 0; i < 6; i++) {
+		ASSERT_EQ(0, pthread_join(workers[i].thread, NULL));
+		EXPECT_LT(0, workers[i].done);
+		EXPECT_EQ(0, workers[i].failed);
+	}
+}
+
+/* ---- what only the node has ---- */
+
+#define IOVA2		0x2000000UL
+
+/* A device bound by its node, and not attached. */
+FIXTURE(node) {
+	int iommufd;
+	int dev;
+	uint32_t ioas;		/* has mem at IOVA */
+	uint32_t ioas2;		/* has mem2 at IOVA, and at IOVA2 */
+	unsigned char *mem;
+	unsigned char *mem2;
+};
+
+FIXTURE_SETUP(node)
+{
+	ASSERT_EQ(0, make_mdev(UUID));
+	self->mem = alloc_memory(2 * SIZE);
+	ASSERT_NE(NULL, self->mem);
+	self->mem2 = self->mem + SIZE;
+	self->iommufd = iommu_open();
+	ASSERT_LE(0, self->iommufd);
+	ASSERT_EQ(0, ioas_alloc(self->iommufd, &self->ioas));
+	ASSERT_EQ(0, ioas_alloc(self->iommufd, &self->ioas2));
+	ASSERT_EQ(0, ioas_map(self->iommufd, self->ioas, self->mem, SIZE, IOVA,
+			      IOMMU_MAP_RW));
+	ASSERT_EQ(0, ioas_map(self->iommufd, self->ioas2, self->mem2, SIZE,
+			      IOVA, IOMMU_MAP_RW));
+	ASSERT_EQ(0, ioas_map(self->iommufd, self->ioas2, self->mem2, SIZE,
+			      IOVA2, IOMMU_MAP_RW));
+	self->dev = mdev_cdev_open(UUID);
+	ASSERT_LE(0, self->dev);
+	ASSERT_EQ(0, vfio_bind(self->dev, self->iommufd, NULL));
+}
+
+FIXTURE_TEARDOWN(node)
+{
+	if (self->dev >= 0)
+		EXPECT_EQ(0, close(self->dev));
+	if (self->iommufd >= 0)
+		EXPECT_EQ(0, close(self->iommufd));
+	EXPECT_EQ(0, mdev_remove(UUID));
+}
+
+static int attach(struct _test_data_node *self, uint32_t ioas)
+{
+	uint32_t pt = ioas;
+	int rc;
+
+	rc = vfio_attach(self->dev, &pt);
+	return rc ? rc : pt == ioas ? 0 : -EUCLEAN;
+}
+
+static bool reaches(struct _test_data_node *self, void *mem, uint64_t iova)
+{
+	return !pin(self->dev, iova, 2, TEST_MDEV_WRITE) &&
+	       writes(self->dev, copy, mem, iova, 2 * PAGE) &&
+	       reads(self->dev, rw, mem, iova, SIZE) &&
+	       !unpin(self->dev, iova, 2);
+}
+
+/* Before ATTACH nothing is mapped; ATTACH returns the id of the IOAS. */
+TEST_F(node, attach)
+{
+	EXPECT_EQ(-ENOENT, pin(self->dev, IOVA, 1, 0));
+	EXPECT_EQ(-ENOENT, rw(self->dev, IOVA, 1, 0));
+	ASSERT_EQ(0, attach(self, self->ioas));
+	EXPECT_TRUE(reaches(self, self->mem, IOVA));
+	EXPECT_EQ(-EBUSY, iommu_destroy(self->iommufd, self->ioas));
+}
+
+/* ATTACH to what is no IOAS: ENOENT, and all stays as it was. */
+TEST_F(node, attach_no_ioas)
+{
+	uint32_t devid;
+	int dev2;
+
+	ASSERT_EQ(0, attach(self, self->ioas));
+	ASSERT_EQ(0, pin(self->dev, IOVA, 2, TEST_MDEV_WRITE));
+	EXPECT_EQ(-ENOENT, attach(self, 0));
+	EXPECT_EQ(-ENOENT, attach(self, self->ioas2 + 1000));
+	ASSERT_EQ(0, make_mdev(UUID2));
+	dev2 = mdev_cdev_open(UUID2);
+	ASSERT_LE(0, dev2);
+	ASSERT_EQ(0, vfio_bind(dev2, self->iommufd, &devid));
+	EXPECT_EQ(-ENOENT, attach(self, devid));
+	EXPECT_EQ(0, close(dev2));
+	EXPECT_EQ(0, mdev_remove(UUID2));
+	EXPECT_TRUE(writes(self->dev, copy, self->mem, IOVA, 2 * PAGE));
+	EXPECT_EQ(0, state_of(self->dev).dropped);
+}
+
+/* A page table is an IOMMU's: ENOENT. */
+TEST_F(node, attach_hwpt)
+{
+	struct vdev physical;
+	uint32_t hwpt;
+
+	REQUIRE_IOMMU();
+	vdev_bind(_metadata, &physical, "TESTDEV0", self->iommufd);
+	ASSERT_EQ(0, hwpt_alloc(self->iommufd, physical.id, self->ioas,
+				&hwpt));
+	EXPECT_EQ(-ENOENT, attach(self, hwpt));
+	EXPECT_EQ(0, attach(self, self->ioas));
+	EXPECT_EQ(0, close(physical.fd));
+}
+
+/* ATTACH elsewhere: the device lets go of all, and is there. */
+TEST_F(node, replace)
+{
+	struct test_mdev_state state;
+
+	ASSERT_EQ(0, attach(self, self->ioas));
+	ASSERT_EQ(0, pin(self->dev, IOVA, 4, TEST_MDEV_WRITE));
+	ASSERT_EQ(0, attach(self, self->ioas2));
+	state = state_of(self->dev);
+	EXPECT_EQ(4, state.dropped);
+	EXPECT_EQ(0, state.unmap_iova);
+	EXPECT_LE(IOVA + SIZE, state.unmap_length);
+	EXPECT_EQ(-ENOENT, copy(self->dev, IOVA, 1, 0));
+	EXPECT_TRUE(reaches(self, self->mem2, IOVA));
+	EXPECT_TRUE(reaches(self, self->mem2, IOVA2));
+	EXPECT_EQ(0, iommu_destroy(self->iommufd, self->ioas));
+}
+
+/* To where it is already: nothing happens. */
+TEST_F(node, replace_same)
+{
+	ASSERT_EQ(0, attach(self, self->ioas));
+	ASSERT_EQ(0, pin(self->dev, IOVA, 4, TEST_MDEV_WRITE));
+	ASSERT_EQ(0, attach(self, self->ioas));
+	EXPECT_EQ(0, state_of(self->dev).unmaps);
+	EXPECT_TRUE(writes(self->dev, copy, self->mem, IOVA, 4 * PAGE));
+}
+
+/* A device that takes its time is waited for. */
+TEST_F(node, replace_waits)
+{
+	uint64_t start;
+
+	ASSERT_EQ(0, attach(self, self->ioas));
+	ASSERT_EQ(0, pin(self->dev, IOVA, 4, TEST_MDEV_WRITE));
+	ASSERT_EQ(0, lazy(self->dev, LAZY));
+	start = now_ms();
+	ASSERT_EQ(0, attach(self, self->ioas2));
+	EXPECT_LE(LAZY - 1, now_ms() - start);
+	EXPECT_EQ(4, state_of(self->dev).dropped);
+	EXPECT_LE(2, state_of(self->dev).unmaps);
+	EXPECT_TRUE(reaches(self, self->mem2, IOVA2));
+}
+
+/* DETACH: the device lets go of all and reaches nothing, until attached. */
+TEST_F(node, detach)
+{
+	ASSERT_EQ(0, attach(self, self->ioas));
+	ASSERT_EQ(0, pin(self->dev, IOVA, 4, TEST_MDEV_WRITE));
+	ASSERT_EQ(0, vfio_detach(self->dev));
+	EXPECT_EQ(4, state_of(self->dev).dropped);
+	EXPECT_EQ(-ENOENT, copy(self->dev, IOVA, 1, 0));
+	EXPECT_EQ(-ENOENT, pin(self->dev, IOVA, 1, 0));
+	EXPECT_EQ(-ENOENT, rw(self->dev, IOVA, 1, 0));
+	EXPECT_EQ(0, vfio_detach(self->dev));
+	EXPECT_EQ(0, iommu_destroy(self->iommufd, self->ioas));
+	ASSERT_EQ(0, attach(self, self->ioas2));
+	EXPECT_TRUE(reaches(self, self->mem2, IOVA));
+}
+
+TEST_F(node, detach_waits)
+{
+	uint64_t start;
+
+	ASSERT_EQ(0, attach(self, self->ioas));
+	ASSERT_EQ(0, pin(self->dev, IOVA, 4, TEST_MDEV_WRITE));
+	ASSERT_EQ(0, lazy(self->dev, LAZY));
+	start = now_ms();
+	ASSERT_EQ(0, vfio_detach(self->dev));
+	EXPECT_LE(LAZY - 1, now_ms() - start);
+	EXPECT_EQ(4, state_of(self->dev).dropped);
+}
+
+/* What is not pinned, mapped or not, attached or not, is unpinned silently. */
+TEST_F(node, unpin_not_pinned)
+{
+	EXPECT_EQ(0, stray_unpin(self->dev, IOVA, PAGES));
+	ASSERT_EQ(0, attach(self, self->ioas));
+	EXPECT_EQ(0, stray_unpin(self->dev, IOVA - PAGE, 1));
+	EXPECT_EQ(0, stray_unpin(self->dev, IOVA - PAGE, PAGES + 2));
+	ASSERT_EQ(0, pin(self->dev, IOVA + PAGE, 2, TEST_MDEV_WRITE));
+	EXPECT_EQ(0, stray_unpin(self->dev, IOVA, 1));
+	EXPECT_EQ(0, stray_unpin(self->dev, IOVA + 3 * PAGE, 5));
+	EXPECT_EQ(-EBUSY, stray_unpin(self->dev, IOVA + 2 * PAGE, 1));
+	EXPECT_TRUE(writes(self->dev, copy, self->mem + PAGE, IOVA + PAGE,
+			   2 * PAGE));
+	ASSERT_EQ(0, unpin(self->dev, IOVA + PAGE, 2));
+	EXPECT_EQ(0, stray_unpin(self->dev, IOVA + PAGE, 2));
+}
+
+/* Mappings that are no whole pages: a device that pins cannot have them. */
+TEST_F(node, alignment)
+{
+	uint64_t alignment;
+	uint32_t ioas, num = 0;
+
+	ASSERT_EQ(0, ioas_alloc(self->iommufd, &ioas));
+	ASSERT_EQ(0, ioas_map(self->iommufd, ioas, self->mem + 1, 1, IOVA + 1,
+			      IOMMU_MAP_RW));
+	EXPECT_EQ(-EADDRINUSE, attach(self, ioas));
+	ASSERT_EQ(0, ioas_unmap(self->iommufd, ioas, IOVA + 1, 1, NULL));
+	ASSERT_EQ(0, attach(self, ioas));
+	EXPECT_EQ(-EINVAL, ioas_map(self->iommufd, ioas, self->mem + 1, 1,
+				    IOVA + 1, IOMMU_MAP_RW));
+	ioas_ranges(self->iommufd, ioas, NULL, &num, &alignment);
+	EXPECT_EQ(PAGE, alignment);
+}
+
+/* One file of the node is bound, and keeps the group closed. */
+TEST_F(node, bound_once)
+{
+	int second = mdev_cdev_open(UUID);
+
+	ASSERT_LE(0, second);
+	EXPECT_EQ(-EINVAL, vfio_bind(self->dev, self->iommufd, NULL));
+	EXPECT_EQ(-EINVAL, vfio_bind(second, self->iommufd, NULL));
+	EXPECT_EQ(-EBUSY, mdev_group_open(UUID));
+	ASSERT_EQ(0, close(self->dev));
+	self->dev = second;
+	EXPECT_EQ(0, vfio_bind(second, self->iommufd, NULL));
+	EXPECT_EQ(0, attach(self, self->ioas));
+}
+
+/* BIND while the group is open: EBUSY. */
+TEST_F(node, bind_of_open_group)
+{
+	int group;
+
+	ASSERT_EQ(0, close(self->dev));
+	group = mdev_group_open(UUID);
+	ASSERT_LE(0, group);
+	self->dev = mdev_cdev_open(UUID);
+	ASSERT_LE(0, self->dev);
+	EXPECT_EQ(-EBUSY, vfio_bind(self->dev, self->iommufd, NULL));
+	ASSERT_EQ(0, close(group));
+	EXPECT_EQ(0, vfio_bind(self->dev, self->iommufd, NULL));
+}
+
+/* Before BIND a file gives nothing. */
+TEST_F(node, not_bound)
+{
+	struct vfio_device_info info;
+	struct test_mdev_state state;
+	int second = mdev_cdev_open(UUID);
+	uint32_t pt = self->ioas;
+
+	ASSERT_LE(0, second);
+	EXPECT_EQ(-EINVAL, vfio_attach(second, &pt));
+	EXPECT_EQ(-EINVAL, vfio_detach(second));
+	EXPECT_EQ(-EINVAL, vfio_get_info(second, &info));
+	EXPECT_EQ(-1, pread(second, &state, sizeof(state), 0));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-EINVAL, pin(second, IOVA, 1, 0));
+	EXPECT_EQ(0, close(second));
+}
+
+/* An emulated device takes no VF token. */
+TEST_F(node, no_token)
+{
+	static const uint8_t token[16];
+	struct vfio_device_bind_iommufd cmd = {
+		.argsz = sizeof(cmd),
+		.flags = VFIO_DEVICE_BIND_FLAG_TOKEN,
+		.iommufd = self->iommufd,
+		.token_uuid_ptr = (uintptr_t)token,
+	};
+
+	ASSERT_EQ(0, close(self->dev));
+	self->dev = mdev_cdev_open(UUID);
+	ASSERT_LE(0, self->dev);
+	EXPECT_EQ(-EINVAL, xioctl(self->dev, VFIO_DEVICE_BIND_IOMMUFD, &cmd));
+	EXPECT_EQ(0, vfio_bind(self->dev, self->iommufd, NULL));
+}
+
+/* The iommufd is closed first, with pins held: the device goes on. */
+TEST_F(node, iommufd_closed_first)
+{
+	ASSERT_EQ(0, attach(self, self->ioas));
+	ASSERT_EQ(0, pin(self->dev, IOVA, 4, TEST_MDEV_WRITE));
+	ASSERT_EQ(0, close(self->iommufd));
+	self->iommufd = -1;
+	EXPECT_TRUE(writes(self->dev, copy, self->mem, IOVA, 4 * PAGE));
+	EXPECT_EQ(0, pin(self->dev, IOVA + 4 * PAGE, 4, TEST_MDEV_WRITE));
+	EXPECT_EQ(0, attach(self, self->ioas2));
+	EXPECT_TRUE(reaches(self, self->mem2, IOVA2));
+}
+
+/* close() in each state, and what it leaves can be had again. */
+TEST_F(node, close_in_any_state)
+{
+	int i;
+
+	for (i = 0; i < 6; i++) {
+		if (i > 1)
+			ASSERT_EQ(0, attach(self, self->ioas));
+		if (i > 2)
+			ASSERT_EQ(0, pin(self->dev, IOVA, 4, 0));
+		if (i > 3)
+			ASSERT_EQ(0, lazy(self->dev, LAZY));
+		if (i > 4)
+			ASSERT_EQ(0, vfio_detach(self->dev));
+		ASSERT_EQ(0, close(self->dev));
+		self->dev = mdev_cdev_open(UUID);
+		ASSERT_LE(0, self->dev);
+		/* Of the file just opened, the first close is before BIND. */
+		if (!i) {
+			ASSERT_EQ(0, close(self->dev));
+			self->dev = mdev_cdev_open(UUID);
+		}
+		ASSERT_EQ(0, vfio_bind(self->dev, self->iommufd, NULL));
+	}
+	EXPECT_EQ(0, iommu_destroy(self->iommufd, self->ioas));
+}
+
+/* COPY of an IOAS whose memory is pinned: both see the same. */
+TEST_F(node, copy_of_pinned)
+{
+	ASSERT_EQ(0, attach(self, self->ioas));
+	ASSERT_EQ(0, pin(self->dev, IOVA, 2, TEST_MDEV_WRITE));
+	ASSERT_EQ(0, ioas_copy(self->iommufd, self->ioas, IOVA2, self->ioas,
+			       IOVA, SIZE, IOMMU_MAP_RW));
+	ASSERT_EQ(0, ioas_unmap(self->iommufd, self->ioas, IOVA, SIZE, NULL));
+	EXPECT_EQ(2, state_of(self->dev).dropped);
+	EXPECT_TRUE(reaches(self, self->mem, IOVA2));
+}
+
+/* A file that is open and not bound does not keep a removal waiting. */
+TEST_F(node, remove_not_bound)
+{
+	ASSERT_EQ(0, close(self->dev));
+	self->dev = mdev_cdev_open(UUID);
+	ASSERT_LE(0, self->dev);
+	ASSERT_EQ(0, mdev_remove(UUID));
+	EXPECT_EQ(-ENODEV, vfio_bind(self->dev, self->iommufd, NULL));
+	ASSERT_EQ(0, make_mdev(UUID));
+	EXPECT_EQ(-ENODEV, vfio_bind(self->dev, self->iommufd, NULL));
+}
+
+/* While a removal waits nobody new gets in. */
+TEST_F(node, remove_bound)
+{
+	int second = mdev_cdev_open(UUID);
+	pid_t pid;
+
+	ASSERT_LE(0, second);
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		close(self->dev);
+		close(self->iommufd);
+		close(second);
+		_exit(mdev_remove(UUID) ? 1 : 0);
+	}
+	EXPECT_EQ(-1, wait_remove(pid, QUIET));
+	EXPECT_GT(0, mdev_cdev_open(UUID));
+	EXPECT_EQ(0, attach(self, self->ioas));
+	EXPECT_TRUE(reaches(self, self->mem, IOVA));
+	ASSERT_EQ(0, close(self->dev));
+	EXPECT_EQ(0, wait_remove(pid, TIMEOUT));
+	EXPECT_EQ(-ENODEV, vfio_bind(second, self->iommufd, NULL));
+	self->dev = second;
+	ASSERT_EQ(0, make_mdev(UUID));
+}
+
+static void *attach_and_detach(void *arg)
+{
+	struct worker *worker = arg;
+	struct _test_data_node node = { .dev = worker->dev };
+
+	while (!stopped(worker)) {
+		if (attach(&node, worker->iova))
+			worker->failed++;
+		if (++worker->done % 4 == 0 && vfio_detach(worker->dev))
+			worker->failed++;
+		usleep(1000);
+	}
+	return NULL;
+}
+
+/* ATTACH, replace and DETACH race with pins and copies. */
+TEST_F(node, race)
+{
+	static void *(*const jobs[])(void *) = {
+		attach_and_detach, attach_and_detach, pin_and_copy,
+		read_and_write,
+	};
+	struct worker workers[4] = {
+		{ .iova = self->ioas },
+		{ .iova = self->ioas2 },
+		{ .iova = IOVA },
+		{ .iova = IOVA2 },
+	};
+	bool stop = false;
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		workers[i].dev = self->dev;
+		workers[i].stop = &stop;
+		ASSERT_EQ(0, pthread_create(&workers[i].thread, NULL, jobs[i],
+					    &workers[i]));
+	}
+	sleep(3);
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	for (i = 0; i < 4; i++) {
 		ASSERT_EQ(0, pthread_join(workers[i].thread, NULL));
 		EXPECT_LT(0, workers[i].done);
 		EXPECT_EQ(0, workers[i].failed);
