@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The older path to a device, by group and container, must stay as it was
- * beside the cdev (A22: group path untouched).
+ * beside the cdev (A22: group path untouched); and what it does with a
+ * container it does with an iommufd in its place.
  */
 #include <linux/vfio.h>
 
@@ -19,6 +20,18 @@ FIXTURE(legacy) {
 	int dev;
 };
 
+FIXTURE_VARIANT(legacy) {
+	const char *container;
+};
+
+FIXTURE_VARIANT_ADD(legacy, vfio) {
+	.container = VFIO_CONTAINER,
+};
+
+FIXTURE_VARIANT_ADD(legacy, iommufd) {
+	.container = "/dev/iommu",
+};
+
 FIXTURE_SETUP(legacy)
 {
 }
@@ -30,11 +43,13 @@ FIXTURE_TEARDOWN(legacy)
 
 /* A group, its container and a device file of it. */
 static void open_device(struct __test_metadata *_metadata,
-			struct _test_data_legacy *self, const char *name)
+			struct _test_data_legacy *self,
+			const struct _fixture_variant_legacy *variant,
+			const char *name)
 {
 	REQUIRE_IOMMU();
 	self->bdf = REQUIRE_DEVICE(name);
-	ASSERT_EQ(0, type1_open(&self->t1, self->bdf));
+	ASSERT_EQ(0, type1_open_by(&self->t1, self->bdf, variant->container));
 	self->dev = vfio_group_get_device(self->t1.group, self->bdf);
 	ASSERT_LE(0, self->dev);
 }
@@ -45,7 +60,7 @@ TEST_F(legacy, edu_dma)
 	unsigned char *mem = alloc_memory(2 * PAGE);
 	struct edu edu;
 
-	open_device(_metadata, self, "EDU0");
+	open_device(_metadata, self, variant, "EDU0");
 	ASSERT_NE(NULL, mem);
 	ASSERT_EQ(0, edu_open(&edu, self->dev));
 	ASSERT_EQ(0, edu_check(&edu));
@@ -68,7 +83,7 @@ TEST_F(legacy, nvme_disk)
 	const char *expected;
 	struct nvme nvme;
 
-	open_device(_metadata, self, "NVME0");
+	open_device(_metadata, self, variant, "NVME0");
 	expected = REQUIRE_ENV("NVME_SHA256");
 	ASSERT_NE(NULL, mem);
 	ASSERT_EQ(0, type1_map(&self->t1, mem, NVME_MEM_SIZE, IOVA, TYPE1_RW));

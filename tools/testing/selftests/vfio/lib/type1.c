@@ -27,22 +27,36 @@ int vfio_group_get_device(int group, const char *bdf)
 	return xioctl(group, VFIO_GROUP_GET_DEVICE_FD, (void *)bdf);
 }
 
+int vfio_group_set_container(int group, int container)
+{
+	return xioctl(group, VFIO_GROUP_SET_CONTAINER, &container);
+}
+
+int vfio_set_iommu(int container, unsigned long type)
+{
+	return xioctl(container, VFIO_SET_IOMMU, (void *)type);
+}
+
 int type1_open(struct type1 *t1, const char *bdf)
+{
+	return type1_open_by(t1, bdf, VFIO_CONTAINER);
+}
+
+int type1_open_by(struct type1 *t1, const char *bdf, const char *path)
 {
 	int rc;
 
-	t1->container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	t1->container = open(path, O_RDWR | O_CLOEXEC);
 	if (t1->container < 0)
 		return -errno;
 	rc = vfio_group_open(bdf);
 	if (rc < 0)
 		goto err_container;
 	t1->group = rc;
-	rc = xioctl(t1->group, VFIO_GROUP_SET_CONTAINER, &t1->container);
+	rc = vfio_group_set_container(t1->group, t1->container);
 	if (rc)
 		goto err_group;
-	rc = xioctl(t1->container, VFIO_SET_IOMMU,
-		    (void *)(uintptr_t)VFIO_TYPE1v2_IOMMU);
+	rc = vfio_set_iommu(t1->container, VFIO_TYPE1v2_IOMMU);
 	if (rc)
 		goto err_group;
 	return 0;

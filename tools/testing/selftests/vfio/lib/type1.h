@@ -17,8 +17,16 @@ struct type1 {
 int vfio_group_open(const char *bdf);
 int vfio_group_get_device(int group, const char *bdf);
 
+int vfio_group_set_container(int group, int container);
+int vfio_set_iommu(int container, unsigned long type);
+
+#define VFIO_CONTAINER	"/dev/vfio/vfio"
+
 /* Open the group of a device, put it in a new container, select type1v2. */
 int type1_open(struct type1 *t1, const char *bdf);
+
+/* The same with a container, or what serves as one, that is opened by @path. */
+int type1_open_by(struct type1 *t1, const char *bdf, const char *path);
 void type1_close(struct type1 *t1);
 
 /* @flags: VFIO_DMA_MAP_FLAG_READ, _WRITE. */
