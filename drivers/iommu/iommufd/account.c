@@ -17,6 +17,7 @@
 #include <linux/slab.h>
 
 #include "account.h"
+#include "trace.h"
 
 /**
  * iommufd_payers_init() - begin with no payer
@@ -125,8 +126,10 @@ struct iommufd_payer *iommufd_payer_get_current(struct iommufd_payers *payers)
 		return payer;
 
 	payer = kzalloc(sizeof(*payer), GFP_KERNEL_ACCOUNT);
-	if (!payer)
+	if (!payer) {
+		iommufd_refuse(IOMMUFD_REASON_NO_MEMORY, -ENOMEM);
 		return NULL;
+	}
 	kref_init(&payer->kref);
 	payer->mm = current->mm;
 	mmgrab(payer->mm);
@@ -135,6 +138,17 @@ struct iommufd_payer *iommufd_payer_get_current(struct iommufd_payers *payers)
 	payer->mode = mode;
 	set_last(payers, payer);
 	return payer;
+}
+
+static int refuse_charge(struct iommufd_payer *payer, unsigned long npages,
+			 unsigned long locked, unsigned long limit)
+{
+	bool user = payer->mode == IOMMUFD_ACCOUNT_USER;
+
+	trace_iommufd_charge_refused(user, npages, locked, limit);
+	return iommufd_refuse(user ? IOMMUFD_REASON_MEMLOCK_OF_USER :
+				     IOMMUFD_REASON_MEMLOCK_OF_PROCESS,
+			      -ENOMEM);
 }
 
 static int charge_user(struct iommufd_payer *payer, unsigned long npages)
@@ -146,7 +160,7 @@ static int charge_user(struct iommufd_payer *payer, unsigned long npages)
 
 	do {
 		if (npages > limit || locked > limit - npages)
-			return -ENOMEM;
+			return refuse_charge(payer, npages, locked, limit);
 	} while (!atomic_long_try_cmpxchg(locked_vm, (long *)&locked,
 					  locked + npages));
 	return 0;
@@ -162,7 +176,7 @@ static int charge_mm(struct iommufd_payer *payer, unsigned long npages)
 	if (mmap_write_lock_killable(mm))
 		return -EINTR;
 	if (npages > limit || mm->locked_vm > limit - npages)
-		ret = -ENOMEM;
+		ret = refuse_charge(payer, npages, mm->locked_vm, limit);
 	else
 		mm->locked_vm += npages;
 	mmap_write_unlock(mm);

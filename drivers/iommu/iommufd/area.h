@@ -128,7 +128,7 @@ void iopt_unmap_area(struct io_pagetable *iopt, struct iopt_area *area);
 
 /* limits.c */
 unsigned long iopt_domain_alignment(struct iommu_domain *domain);
-bool iopt_is_reserved(struct io_pagetable *iopt, unsigned long start,
+int iopt_check_usable(struct io_pagetable *iopt, unsigned long start,
 		      unsigned long last);
 int iopt_raise_alignment(struct io_pagetable *iopt, unsigned long alignment);
 void iopt_relax_limits(struct io_pagetable *iopt);

@@ -46,14 +46,17 @@ static int add_move(void *data, struct iopt_pages *pages)
 static int add_moves_of(struct iommufd_ctx *ictx, u32 id,
 			struct list_head *moves)
 {
-	struct iommufd_ioas *ioas = iommufd_ioas_get(ictx, id);
+	struct iommufd_object *obj;
+	struct iommufd_ioas *ioas;
 	int ret;
 
+	obj = iommufd_object_get(ictx, id, &iommufd_ioas_type);
 	/* Not an IOAS. */
-	if (IS_ERR(ioas))
+	if (IS_ERR(obj))
 		return 0;
+	ioas = container_of(obj, struct iommufd_ioas, obj);
 	ret = iopt_visit_pages(&ioas->iopt, add_move, moves);
-	iommufd_object_put(&ioas->obj);
+	iommufd_object_put(obj);
 	return ret;
 }
 

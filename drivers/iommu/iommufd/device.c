@@ -29,6 +29,7 @@
 #include "device.h"
 #include "hwpt.h"
 #include "pages.h"
+#include "trace.h"
 
 static bool allow_unsafe_interrupts;
 module_param(allow_unsafe_interrupts, bool, 0644);
@@ -88,6 +89,15 @@ static struct iommufd_group *find_group(struct iommufd_ctx *ictx,
 	return NULL;
 }
 
+static int refuse_claim(int ret)
+{
+	if (ret == -EPERM)
+		return iommufd_refuse(IOMMUFD_REASON_GROUP_OWNED, ret);
+	if (ret == -EBUSY)
+		return iommufd_refuse(IOMMUFD_REASON_GROUP_NOT_DEFAULT, ret);
+	return iommufd_refuse(IOMMUFD_REASON_NO_MEMORY, ret);
+}
+
 static struct iommufd_group *add_group(struct iommufd_ctx *ictx,
 				       struct iommu_group *group)
 {
@@ -98,11 +108,12 @@ static struct iommufd_group *add_group(struct iommufd_ctx *ictx,
 
 	igroup = kzalloc(sizeof(*igroup), GFP_KERNEL_ACCOUNT);
 	if (!igroup)
-		return ERR_PTR(-ENOMEM);
+		return ERR_PTR(iommufd_refuse(IOMMUFD_REASON_NO_MEMORY,
+					      -ENOMEM));
 	ret = iommu_group_claim_dma_owner(group, igroup);
 	if (ret) {
 		kfree(igroup);
-		return ERR_PTR(ret);
+		return ERR_PTR(refuse_claim(ret));
 	}
 	mutex_init(&igroup->lock);
 	igroup->group = iommu_group_ref_get(group);
@@ -177,9 +188,11 @@ static struct iommufd_device *bind_group(struct iommufd_ctx *ictx,
 
 	/* Every mapping is IOMMU_CACHE. */
 	if (!device_iommu_capable(dev, IOMMU_CAP_CACHE_COHERENCY))
-		return ERR_PTR(-EINVAL);
+		return ERR_PTR(iommufd_refuse(IOMMUFD_REASON_NOT_COHERENT,
+					      -EINVAL));
 	if (!interrupts_isolated(group))
-		return ERR_PTR(-EPERM);
+		return ERR_PTR(iommufd_refuse(IOMMUFD_REASON_INTERRUPTS_UNSAFE,
+					      -EPERM));
 
 	idev = iommufd_object_alloc(ictx, struct iommufd_device,
 				    &iommufd_device_type);
@@ -217,10 +230,15 @@ struct iommufd_device *iommufd_device_bind_owned(struct iommufd_ctx *ictx,
 	struct iommu_group *group;
 
 	group = iommu_group_get(dev);
-	if (!group)
-		return ERR_PTR(-ENODEV);
-	idev = bind_group(ictx, dev, group);
-	iommu_group_put(group);
+	if (group) {
+		idev = bind_group(ictx, dev, group);
+		iommu_group_put(group);
+	} else {
+		idev = ERR_PTR(iommufd_refuse(IOMMUFD_REASON_NO_GROUP,
+					      -ENODEV));
+	}
+	trace_iommufd_bind(dev, IS_ERR(idev) ? 0 : idev->obj.id,
+			   PTR_ERR_OR_ZERO(idev));
 	if (!IS_ERR(idev))
 		*id = idev->obj.id;
 	return idev;
@@ -235,6 +253,7 @@ struct iommufd_device *iommufd_device_bind_owned(struct iommufd_ctx *ictx,
 void iommufd_device_unbind_owned(struct iommufd_device *idev)
 {
 	iommufd_device_detach(idev);
+	trace_iommufd_unbind(idev->dev, idev->obj.id);
 	WARN_ON(!iommufd_object_unhold_destroy(idev->ictx, &idev->obj));
 }
 
@@ -267,7 +286,8 @@ struct iommufd_device *iommufd_device_bind(struct file *file,
 	struct iommufd_device *idev;
 
 	if (!ictx)
-		return ERR_PTR(-EBADFD);
+		return ERR_PTR(iommufd_refuse(IOMMUFD_REASON_NOT_IOMMUFD,
+					      -EBADFD));
 	idev = iommufd_device_bind_owned(ictx, dev, id);
 	if (!IS_ERR(idev))
 		get_file(file);
@@ -432,7 +452,7 @@ static int get_target(struct iommufd_ctx *ictx, u32 pt_id,
 
 	obj = iommufd_object_get(ictx, pt_id, NULL);
 	if (IS_ERR(obj))
-		return PTR_ERR(obj);
+		return iommufd_refuse(IOMMUFD_REASON_NO_OBJECT, PTR_ERR(obj));
 
 	target->obj = obj;
 	if (obj->type == &iommufd_ioas_type) {
@@ -442,10 +462,10 @@ static int get_target(struct iommufd_ctx *ictx, u32 pt_id,
 		target->hwpt = container_of(obj, struct iommufd_hwpt, obj);
 		target->ioas = target->hwpt->ioas;
 	} else {
-		ret = -EINVAL;
+		ret = iommufd_refuse(IOMMUFD_REASON_NOT_ATTACHABLE, -EINVAL);
 	}
 	if (!ret && !iommufd_object_tryhold(obj))
-		ret = -ENOENT;
+		ret = iommufd_refuse(IOMMUFD_REASON_NO_OBJECT, -ENOENT);
 	iommufd_object_put(obj);
 	return ret;
 }
@@ -498,9 +518,10 @@ static void unlock_domains(struct iommufd_ioas *a, struct iommufd_ioas *b)
  */
 static int attach_errno(int ret)
 {
-	if (!ret || ret == -ENOMEM || ret == -EPERM)
-		return ret;
-	return -EINVAL;
+	if (!ret)
+		return 0;
+	return iommufd_refuse(IOMMUFD_REASON_DRIVER_ATTACH,
+			      ret == -ENOMEM || ret == -EPERM ? ret : -EINVAL);
 }
 
 /* Moves the group to another domain, or to its first one. */
@@ -547,6 +568,8 @@ static int group_reserve(struct iommufd_group *igroup,
 	int ret;
 
 	ret = iommu_get_group_resv_regions(igroup->group, &regions);
+	if (ret)
+		iommufd_refuse(IOMMUFD_REASON_NO_MEMORY, ret);
 	list_for_each_entry_safe(region, next, &regions, list) {
 		if (region->type == IOMMU_RESV_SW_MSI)
 			msi_base = region->start;
@@ -596,7 +619,7 @@ static int group_join_hwpt(struct iommufd_device *idev,
 	int ret;
 
 	if (!same_driver(idev, hwpt))
-		return -EINVAL;
+		return iommufd_refuse(IOMMUFD_REASON_OTHER_DRIVER, -EINVAL);
 	ret = group_enter_hwpt(idev->igroup, hwpt);
 	if (ret)
 		return ret;
@@ -666,7 +689,8 @@ static struct iommufd_hwpt *group_enter(struct iommufd_device *idev,
 
 	/* It was about to go when the user named it. */
 	if (hwpt->automatic && !hwpt->groups)
-		return ERR_PTR(-ENOENT);
+		return ERR_PTR(iommufd_refuse(IOMMUFD_REASON_HWPT_GOING,
+					      -ENOENT));
 	ret = group_join_hwpt(idev, hwpt);
 	return ret ? ERR_PTR(ret) : hwpt;
 }
@@ -724,7 +748,8 @@ static int idev_attach_locked(struct iommufd_device *idev,
 	if (!old || !target_is(target, old)) {
 		/* Only a device that is attached may move the others. */
 		if (old && !idev->attached)
-			return -EINVAL;
+			return iommufd_refuse(IOMMUFD_REASON_GROUP_ELSEWHERE,
+					      -EINVAL);
 		lock_domains(target->ioas, old ? old->ioas : NULL);
 		ret = group_move(idev, target);
 		unlock_domains(target->ioas, old ? old->ioas : NULL);
@@ -753,7 +778,8 @@ static int idev_attach_target(struct iommufd_device *idev,
 			break;
 		mutex_lock(&igroup->lock);
 		if (idev->attached && !may_replace)
-			ret = -EBUSY;
+			ret = iommufd_refuse(IOMMUFD_REASON_ALREADY_ATTACHED,
+					     -EBUSY);
 		else
 			ret = idev_attach_locked(idev, target, &left);
 		if (!ret)
@@ -805,7 +831,11 @@ static int idev_attach(struct iommufd_device *idev, u32 *pt_id,
  */
 int iommufd_device_attach(struct iommufd_device *idev, u32 *pt_id)
 {
-	return idev_attach(idev, pt_id, false);
+	u32 asked = *pt_id;
+	int ret = idev_attach(idev, pt_id, false);
+
+	trace_iommufd_attach(idev->obj.id, asked, *pt_id, ret);
+	return ret;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_device_attach, IOMMUFD);
 
@@ -826,7 +856,11 @@ EXPORT_SYMBOL_NS_GPL(iommufd_device_attach, IOMMUFD);
  */
 int iommufd_device_replace(struct iommufd_device *idev, u32 *pt_id)
 {
-	return idev_attach(idev, pt_id, true);
+	u32 asked = *pt_id;
+	int ret = idev_attach(idev, pt_id, true);
+
+	trace_iommufd_replace(idev->obj.id, asked, *pt_id, ret);
+	return ret;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_device_replace, IOMMUFD);
 
@@ -860,14 +894,19 @@ void iommufd_device_detach(struct iommufd_device *idev)
 {
 	struct iommufd_group *igroup = idev->igroup;
 	struct iommufd_hwpt *left = NULL;
+	bool attached;
 
 	mutex_lock(&igroup->lock);
-	if (idev->attached) {
+	attached = idev->attached;
+	if (attached) {
 		idev->attached = false;
 		if (!--igroup->attached)
 			left = group_detach(igroup);
 	}
 	mutex_unlock(&igroup->lock);
+
+	if (attached)
+		trace_iommufd_detach(idev->obj.id, left ? left->obj.id : 0);
 
 	if (left)
 		put_hwpt(idev->ictx, left);

@@ -18,6 +18,7 @@
 
 #include "area.h"
 #include "pages.h"
+#include "trace.h"
 
 /* Page tables begin with at least three levels of 512 entries. */
 #define REACH_FIRST_BITS 39
@@ -242,7 +243,8 @@ static int domain_map_runs(struct iopt_domain *domain, struct iopt_area *area,
 
 	undo_map(domain->domain, area, iova, iter.length - done);
 	/* Drivers have their own ways to say that they cannot. */
-	return ret == -ENOMEM ? ret : -EINVAL;
+	return iommufd_refuse(IOMMUFD_REASON_DRIVER_MAP,
+			      ret == -ENOMEM ? ret : -EINVAL);
 }
 
 static int domain_map(struct io_pagetable *iopt, struct iopt_domain *domain,

@@ -18,6 +18,7 @@
 
 #include "area.h"
 #include "gap.h"
+#include "trace.h"
 
 /**
  * struct gap_want - what is looked for
@@ -210,7 +211,8 @@ int iopt_find_gap(struct io_pagetable *iopt, unsigned long uptr,
 	lockdep_assert_held_write(&iopt->iova_rwsem);
 
 	if (length >= ULONG_MAX / 2)
-		return -EOVERFLOW;
+		return iommufd_refuse(IOMMUFD_REASON_LENGTH_UNPLACEABLE,
+				      -EOVERFLOW);
 	want.align = min(roundup_pow_of_two(length), PMD_SIZE);
 	if (uptr)
 		want.align = min(want.align, 1UL << __ffs(uptr));
@@ -218,10 +220,11 @@ int iopt_find_gap(struct io_pagetable *iopt, unsigned long uptr,
 
 	if (search_pages(iopt, &want, iova))
 		return 0;
-	if (PAGE_ALIGNED(uptr | length))
-		return -ENOSPC;
 	/* Address 0 is never given out: too many programs read it as none. */
-	return search(iopt, &want, 1, 0, iova, &skipped) ? 0 : -ENOSPC;
+	if (!PAGE_ALIGNED(uptr | length) &&
+	    search(iopt, &want, 1, 0, iova, &skipped))
+		return 0;
+	return iommufd_refuse(IOMMUFD_REASON_NO_GAP, -ENOSPC);
 }
 
 /**

@@ -12,6 +12,7 @@
 
 #include "hwpt.h"
 #include "pages.h"
+#include "trace.h"
 
 static void hwpt_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 {
@@ -61,7 +62,8 @@ struct iommufd_hwpt *iommufd_hwpt_alloc(struct iommufd_ctx *ictx,
 	domain = iommu_domain_alloc((struct bus_type *)bus);
 	if (!domain) {
 		iommufd_object_abort(ictx, &hwpt->obj);
-		return ERR_PTR(-ENOMEM);
+		return ERR_PTR(iommufd_refuse(IOMMUFD_REASON_NO_DOMAIN,
+					      -ENOMEM));
 	}
 	iopt_domain_init(&hwpt->domain, domain);
 	hwpt->ioas = ioas;
@@ -143,7 +145,8 @@ int iommufd_hwpt_set_msi_window(struct iommufd_hwpt *hwpt, phys_addr_t base)
 	if (hwpt->msi_cookie)
 		return 0;
 	ret = iommu_get_msi_cookie(hwpt->domain.domain, base);
-	if (!ret)
-		hwpt->msi_cookie = true;
-	return ret;
+	if (ret)
+		return iommufd_refuse(IOMMUFD_REASON_NO_MSI_WINDOW, ret);
+	hwpt->msi_cookie = true;
+	return 0;
 }

@@ -28,6 +28,7 @@
 #include "area.h"
 #include "gap.h"
 #include "pages.h"
+#include "trace.h"
 
 /**
  * iopt_init() - make an empty address space
@@ -113,7 +114,7 @@ static int add_pages(struct list_head *areas, struct iopt_pages *pages,
 	area = alloc_area(pages, offset_in_page(start), length, prot);
 	if (!area) {
 		iopt_pages_put(pages);
-		return -ENOMEM;
+		return iommufd_refuse(IOMMUFD_REASON_NO_MEMORY, -ENOMEM);
 	}
 	list_add_tail(&area->item, areas);
 	return 0;
@@ -167,13 +168,13 @@ static int add_copy(struct list_head *areas, struct iopt_area *from,
 	struct iopt_area *area;
 
 	if (prot & IOMMU_WRITE && !from->pages->writable)
-		return -EPERM;
+		return iommufd_refuse(IOMMUFD_REASON_SOURCE_READ_ONLY, -EPERM);
 	start = max(start, from->start);
 	last = min(last, from->last);
 	area = alloc_area(from->pages, from->offset + start - from->start,
 			  last - start + 1, prot);
 	if (!area)
-		return -ENOMEM;
+		return iommufd_refuse(IOMMUFD_REASON_NO_MEMORY, -ENOMEM);
 	iopt_pages_get(from->pages);
 	list_add_tail(&area->item, areas);
 	return 0;
@@ -201,7 +202,7 @@ int iopt_add_copy(struct list_head *areas, struct io_pagetable *src,
 	int ret = 0;
 
 	if (check_add_overflow(iova, length - 1, &last))
-		return -EOVERFLOW;
+		return iommufd_refuse(IOMMUFD_REASON_IOVA_WRAPS, -EOVERFLOW);
 	if (down_read_killable(&src->iova_rwsem))
 		return -EINTR;
 	for (area = first_area(src, iova, last); area && !ret;
@@ -213,7 +214,9 @@ int iopt_add_copy(struct list_head *areas, struct io_pagetable *src,
 		next = area->last + 1;
 	}
 	if (!ret && !whole)
-		ret = -ENOENT;
+		ret = iommufd_refuse(area && area->start <= next ?
+				     IOMMUFD_REASON_SOURCE_BUSY :
+				     IOMMUFD_REASON_SOURCE_NOT_MAPPED, -ENOENT);
 	up_read(&src->iova_rwsem);
 	return ret;
 }
@@ -280,7 +283,7 @@ static int insert_areas(struct io_pagetable *iopt, struct list_head *areas,
 err_erase:
 	list_for_each_entry_continue_reverse(area, areas, item)
 		rb_erase(&area->node, &iopt->areas);
-	return -EEXIST;
+	return iommufd_refuse(IOMMUFD_REASON_IOVA_TAKEN, -EEXIST);
 }
 
 static void remove_area(struct io_pagetable *iopt, struct iopt_area *area)
@@ -310,21 +313,28 @@ static int total_length(struct list_head *areas, unsigned long *length)
 	*length = 0;
 	list_for_each_entry(area, areas, item)
 		if (check_add_overflow(*length, area_length(area), length))
-			return -EOVERFLOW;
+			return iommufd_refuse(IOMMUFD_REASON_IOVA_WRAPS,
+					      -EOVERFLOW);
 	return 0;
 }
 
 /* Would they be aligned, were the first one at @iova? */
-static bool areas_aligned(struct io_pagetable *iopt, struct list_head *areas,
-			  unsigned long iova)
+static int check_aligned(struct io_pagetable *iopt, struct list_head *areas,
+			 unsigned long iova)
 {
 	struct iopt_area *area;
 
-	list_for_each_entry(area, areas, item)
-		if (!IS_ALIGNED(area_length(area) | area->offset,
-				iopt->alignment))
-			return false;
-	return IS_ALIGNED(iova, iopt->alignment);
+	if (!IS_ALIGNED(iova, iopt->alignment))
+		return iommufd_refuse(IOMMUFD_REASON_IOVA_MISALIGNED, -EINVAL);
+	list_for_each_entry(area, areas, item) {
+		if (!IS_ALIGNED(area_length(area), iopt->alignment))
+			return iommufd_refuse(IOMMUFD_REASON_LENGTH_MISALIGNED,
+					      -EINVAL);
+		if (!IS_ALIGNED(area->offset, iopt->alignment))
+			return iommufd_refuse(IOMMUFD_REASON_MEMORY_MISALIGNED,
+					      -EINVAL);
+	}
+	return 0;
 }
 
 /**
@@ -347,14 +357,14 @@ int iopt_place(struct io_pagetable *iopt, struct list_head *areas,
 	if (ret)
 		return ret;
 	if (check_add_overflow(iova, length - 1, &last))
-		return -EOVERFLOW;
+		return iommufd_refuse(IOMMUFD_REASON_IOVA_WRAPS, -EOVERFLOW);
 
 	if (down_write_killable(&iopt->iova_rwsem))
 		return -EINTR;
-	if (!areas_aligned(iopt, areas, iova) ||
-	    iopt_is_reserved(iopt, iova, last))
-		ret = -EINVAL;
-	else
+	ret = check_aligned(iopt, areas, iova);
+	if (!ret)
+		ret = iopt_check_usable(iopt, iova, last);
+	if (!ret)
 		ret = insert_areas(iopt, areas, iova);
 	up_write(&iopt->iova_rwsem);
 	return ret;
@@ -386,8 +396,8 @@ int iopt_place_anywhere(struct io_pagetable *iopt, struct list_head *areas,
 		return ret;
 	if (down_write_killable(&iopt->iova_rwsem))
 		return -EINTR;
-	ret = -EINVAL;
-	if (areas_aligned(iopt, areas, 0))
+	ret = check_aligned(iopt, areas, 0);
+	if (!ret)
 		ret = iopt_find_gap(iopt, area->pages->start + area->offset,
 				    length, iova);
 	if (!ret)
@@ -601,15 +611,16 @@ static int claim_areas(struct io_pagetable *iopt, unsigned long start,
 
 	area = first_area(iopt, start, last);
 	if (!area)
-		return -ENOENT;
+		return iommufd_refuse(IOMMUFD_REASON_NOTHING_MAPPED, -ENOENT);
 	for (; area; area = next_area(area, last)) {
 		if (!may_cut &&
 		    (area->start < start || area->last > last))
-			return -ENOENT;
+			return iommufd_refuse(IOMMUFD_REASON_MAPPING_CUT,
+					      -ENOENT);
 		busy |= area_state(area) != IOPT_AREA_MAPPED;
 	}
 	if (busy)
-		return -EBUSY;
+		return iommufd_refuse(IOMMUFD_REASON_MAPPING_BUSY, -EBUSY);
 
 	for (area = first_area(iopt, start, last); area;
 	     area = next_area(area, last)) {
@@ -762,8 +773,13 @@ int iopt_unmap(struct io_pagetable *iopt, unsigned long start,
 int iopt_unmap_all(struct io_pagetable *iopt, unsigned long *unmapped,
 		   struct list_head *drop)
 {
-	int ret = iopt_unmap(iopt, 0, ULONG_MAX, unmapped, drop);
+	int ret;
 
+	*unmapped = 0;
+	/* Only so that this is not traced as refused. */
+	if (iopt_is_free(iopt, 0, ULONG_MAX))
+		return 0;
+	ret = iopt_unmap(iopt, 0, ULONG_MAX, unmapped, drop);
 	return ret == -ENOENT ? 0 : ret;
 }
 
@@ -803,7 +819,8 @@ void iopt_destroy(struct io_pagetable *iopt)
 	WARN_ON(!RB_EMPTY_ROOT(&iopt->reserved.rb_root));
 
 	down_write(&iopt->iova_rwsem);
-	claim_areas(iopt, 0, ULONG_MAX, false, &claimed);
+	if (any_area(iopt))
+		claim_areas(iopt, 0, ULONG_MAX, false, &claimed);
 	up_write(&iopt->iova_rwsem);
 	remove_areas(iopt, &claimed);
 	release_areas(&claimed, &drop);
@@ -825,7 +842,8 @@ static struct iopt_area *cut_area(struct io_pagetable *iopt,
 	tail = alloc_area(area->pages, area->offset + head,
 			  area_length(area) - head, area->prot);
 	if (!tail)
-		return ERR_PTR(-ENOMEM);
+		return ERR_PTR(iommufd_refuse(IOMMUFD_REASON_NO_MEMORY,
+					      -ENOMEM));
 	if (area->pinned && iopt_pages_cut_pin(area->pages,
 					       area_first_page(tail))) {
 		kfree(tail);
@@ -891,7 +909,7 @@ int iopt_unmap_cut(struct io_pagetable *iopt, unsigned long start,
 
 	*unmapped = 0;
 	if (!PAGE_ALIGNED(start) || !PAGE_ALIGNED(last + 1))
-		return -EINVAL;
+		return iommufd_refuse(IOMMUFD_REASON_CUT_MISALIGNED, -EINVAL);
 	ret = claim(iopt, start, last, true, &claimed);
 	if (ret)
 		return ret;
@@ -900,7 +918,7 @@ int iopt_unmap_cut(struct io_pagetable *iopt, unsigned long start,
 	if (iopt->small_pages)
 		ret = cut_claimed(iopt, &claimed, start, last);
 	else
-		ret = -EINVAL;
+		ret = iommufd_refuse(IOMMUFD_REASON_MAPPING_CUT, -EINVAL);
 	up_write(&iopt->iova_rwsem);
 	if (ret) {
 		unclaim(iopt, &claimed);

@@ -17,6 +17,15 @@
 #include "ioctl.h"
 #include "pages.h"
 #include "selftest.h"
+#include "trace.h"
+
+static struct iommufd_ioas *to_ioas(struct iommufd_object *obj)
+{
+	if (IS_ERR(obj))
+		return ERR_PTR(iommufd_refuse(IOMMUFD_REASON_NO_IOAS,
+					      PTR_ERR(obj)));
+	return container_of(obj, struct iommufd_ioas, obj);
+}
 
 static void ioas_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 {
@@ -42,11 +51,7 @@ struct iommufd_object_type iommufd_ioas_type = {
  */
 struct iommufd_ioas *iommufd_ioas_get(struct iommufd_ctx *ictx, u32 id)
 {
-	struct iommufd_object *obj =
-		iommufd_object_get(ictx, id, &iommufd_ioas_type);
-
-	return IS_ERR(obj) ? ERR_CAST(obj) :
-			     container_of(obj, struct iommufd_ioas, obj);
+	return to_ioas(iommufd_object_get(ictx, id, &iommufd_ioas_type));
 }
 
 /**
@@ -60,11 +65,7 @@ struct iommufd_ioas *iommufd_ioas_get(struct iommufd_ctx *ictx, u32 id)
  */
 struct iommufd_ioas *iommufd_ioas_get_held(struct iommufd_ctx *ictx, u32 id)
 {
-	struct iommufd_object *obj =
-		iommufd_object_get_held(ictx, id, &iommufd_ioas_type);
-
-	return IS_ERR(obj) ? ERR_CAST(obj) :
-			     container_of(obj, struct iommufd_ioas, obj);
+	return to_ioas(iommufd_object_get_held(ictx, id, &iommufd_ioas_type));
 }
 
 /**
@@ -243,10 +244,13 @@ static int map_prot(u32 flags)
 static int check_map(u32 flags, u32 reserved, u64 iova, u64 length, u64 from)
 {
 	if (flags & ~MAP_FLAGS || reserved)
-		return -EOPNOTSUPP;
+		return iommufd_refuse(IOMMUFD_REASON_UNKNOWN_FLAG, -EOPNOTSUPP);
 	if (iova >= ULONG_MAX || length >= ULONG_MAX || from > ULONG_MAX)
-		return -EOVERFLOW;
-	return map_prot(flags) ? 0 : -EINVAL;
+		return iommufd_refuse(IOMMUFD_REASON_NUMBER_TOO_LARGE,
+				      -EOVERFLOW);
+	if (!map_prot(flags))
+		return iommufd_refuse(IOMMUFD_REASON_NO_ACCESS_ASKED, -EINVAL);
+	return 0;
 }
 
 /*
@@ -280,7 +284,7 @@ err_free:
 	return ret;
 }
 
-int iommufd_ioas_map_ioctl(struct iommufd_call *call)
+static int map_user(struct iommufd_call *call)
 {
 	struct iommu_ioas_map *cmd = call->arg;
 	struct iommufd_ioas *ioas;
@@ -306,6 +310,16 @@ int iommufd_ioas_map_ioctl(struct iommufd_call *call)
 	return ret;
 }
 
+int iommufd_ioas_map_ioctl(struct iommufd_call *call)
+{
+	struct iommu_ioas_map *cmd = call->arg;
+	int ret = map_user(call);
+
+	trace_iommufd_map(cmd->ioas_id, cmd->iova, cmd->length, cmd->user_va,
+			  -1, cmd->flags, ret);
+	return ret;
+}
+
 static int add_fd(struct iommufd_call *call, struct list_head *areas)
 {
 	struct iommu_ioas_map_file *cmd = call->arg;
@@ -314,14 +328,14 @@ static int add_fd(struct iommufd_call *call, struct list_head *areas)
 
 	file = fget(cmd->fd);
 	if (!file)
-		return -EBADF;
+		return iommufd_refuse(IOMMUFD_REASON_NO_FILE, -EBADF);
 	ret = iopt_add_file(areas, file, cmd->start, cmd->length,
 			    map_prot(cmd->flags), &call->ictx->payers);
 	fput(file);
 	return ret;
 }
 
-int iommufd_ioas_map_file_ioctl(struct iommufd_call *call)
+static int map_file(struct iommufd_call *call)
 {
 	struct iommu_ioas_map_file *cmd = call->arg;
 	struct iommufd_ioas *ioas;
@@ -344,16 +358,30 @@ int iommufd_ioas_map_file_ioctl(struct iommufd_call *call)
 	return ret;
 }
 
+int iommufd_ioas_map_file_ioctl(struct iommufd_call *call)
+{
+	struct iommu_ioas_map_file *cmd = call->arg;
+	int ret = map_file(call);
+
+	trace_iommufd_map(cmd->ioas_id, cmd->iova, cmd->length, cmd->start,
+			  cmd->fd, cmd->flags, ret);
+	return ret;
+}
+
 static int copy_areas(struct iommufd_call *call, struct list_head *areas)
 {
 	struct iommu_ioas_copy *cmd = call->arg;
 	struct iommufd_ioas *src;
-	int ret = -EINVAL;
+	int ret;
 
 	src = iommufd_ioas_get(call->ictx, cmd->src_ioas_id);
 	if (IS_ERR(src))
 		return PTR_ERR(src);
-	if (cmd->length && cmd->length <= SIZE_MAX - PAGE_SIZE)
+	if (!cmd->length)
+		ret = iommufd_refuse(IOMMUFD_REASON_LENGTH_ZERO, -EINVAL);
+	else if (cmd->length > SIZE_MAX - PAGE_SIZE)
+		ret = iommufd_refuse(IOMMUFD_REASON_LENGTH_TOO_LONG, -EINVAL);
+	else
 		ret = iopt_add_copy(areas, &src->iopt, cmd->src_iova,
 				    cmd->length, map_prot(cmd->flags));
 	iommufd_object_put(&src->obj);
@@ -362,7 +390,7 @@ static int copy_areas(struct iommufd_call *call, struct list_head *areas)
 	return ret;
 }
 
-int iommufd_ioas_copy_ioctl(struct iommufd_call *call)
+static int copy(struct iommufd_call *call)
 {
 	struct iommu_ioas_copy *cmd = call->arg;
 	struct iommufd_ioas *dst;
@@ -374,7 +402,8 @@ int iommufd_ioas_copy_ioctl(struct iommufd_call *call)
 	if (ret)
 		return ret;
 	if (cmd->src_iova >= ULONG_MAX)
-		return -EOVERFLOW;
+		return iommufd_refuse(IOMMUFD_REASON_NUMBER_TOO_LARGE,
+				      -EOVERFLOW);
 
 	dst = iommufd_ioas_get_held(call->ictx, cmd->dst_ioas_id);
 	if (IS_ERR(dst))
@@ -386,6 +415,42 @@ int iommufd_ioas_copy_ioctl(struct iommufd_call *call)
 				cmd->flags, &cmd->dst_iova);
 	iommufd_object_unhold(&dst->obj);
 	return ret;
+}
+
+int iommufd_ioas_copy_ioctl(struct iommufd_call *call)
+{
+	struct iommu_ioas_copy *cmd = call->arg;
+	int ret = copy(call);
+
+	trace_iommufd_copy(cmd->dst_ioas_id, cmd->dst_iova, cmd->length,
+			   cmd->src_ioas_id, cmd->src_iova, cmd->flags, ret);
+	return ret;
+}
+
+static int map_fixed(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
+		     unsigned long iova, unsigned long uptr,
+		     unsigned long length, int prot)
+{
+	LIST_HEAD(areas);
+	int ret;
+
+	ret = iopt_add_user(&areas, uptr, length, prot, &ictx->payers);
+	if (ret)
+		return ret;
+	ret = iopt_place(&ioas->iopt, &areas, iova);
+	if (ret) {
+		iopt_free_areas(&areas);
+		return ret;
+	}
+	return iopt_fill(&ioas->iopt, &areas);
+}
+
+/* What map_prot() was given. */
+static u32 flags_of_prot(int prot)
+{
+	return IOMMU_IOAS_MAP_FIXED_IOVA |
+	       (prot & IOMMU_READ ? IOMMU_IOAS_MAP_READABLE : 0) |
+	       (prot & IOMMU_WRITE ? IOMMU_IOAS_MAP_WRITEABLE : 0);
 }
 
 /**
@@ -404,18 +469,11 @@ int iommufd_ioas_map_fixed(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 			   unsigned long iova, unsigned long uptr,
 			   unsigned long length, int prot)
 {
-	LIST_HEAD(areas);
-	int ret;
+	int ret = map_fixed(ictx, ioas, iova, uptr, length, prot);
 
-	ret = iopt_add_user(&areas, uptr, length, prot, &ictx->payers);
-	if (ret)
-		return ret;
-	ret = iopt_place(&ioas->iopt, &areas, iova);
-	if (ret) {
-		iopt_free_areas(&areas);
-		return ret;
-	}
-	return iopt_fill(&ioas->iopt, &areas);
+	trace_iommufd_map(ioas->obj.id, iova, length, uptr, -1,
+			  flags_of_prot(prot), ret);
+	return ret;
 }
 
 static int unmap_range(struct io_pagetable *iopt, u64 iova, u64 length,
@@ -426,31 +484,42 @@ static int unmap_range(struct io_pagetable *iopt, u64 iova, u64 length,
 	if (!iova && length == U64_MAX)
 		return iopt_unmap_all(iopt, unmapped, drop);
 	if (iova >= ULONG_MAX || length >= ULONG_MAX)
-		return -EOVERFLOW;
+		return iommufd_refuse(IOMMUFD_REASON_NUMBER_TOO_LARGE,
+				      -EOVERFLOW);
 	if (!length)
-		return -EINVAL;
+		return iommufd_refuse(IOMMUFD_REASON_LENGTH_ZERO, -EINVAL);
 	if (check_add_overflow((unsigned long)iova, (unsigned long)length - 1,
 			       &last))
-		return -EOVERFLOW;
+		return iommufd_refuse(IOMMUFD_REASON_IOVA_WRAPS, -EOVERFLOW);
 	return iopt_unmap(iopt, iova, last, unmapped, drop);
 }
 
-int iommufd_ioas_unmap_ioctl(struct iommufd_call *call)
+static int unmap(struct iommufd_call *call, unsigned long *unmapped)
 {
 	struct iommu_ioas_unmap *cmd = call->arg;
 	struct iommufd_ioas *ioas;
-	unsigned long unmapped;
 	LIST_HEAD(drop);
 	int ret;
 
 	ioas = iommufd_ioas_get(call->ictx, cmd->ioas_id);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
-	ret = unmap_range(&ioas->iopt, cmd->iova, cmd->length, &unmapped,
+	ret = unmap_range(&ioas->iopt, cmd->iova, cmd->length, unmapped,
 			  &drop);
 	iommufd_object_put(&ioas->obj);
 	/* May wait for a page fault of the payer's: a DESTROY must not. */
 	iopt_pins_drop(&drop);
+	return ret;
+}
+
+int iommufd_ioas_unmap_ioctl(struct iommufd_call *call)
+{
+	struct iommu_ioas_unmap *cmd = call->arg;
+	unsigned long unmapped = 0;
+	int ret = unmap(call, &unmapped);
+
+	trace_iommufd_unmap(cmd->ioas_id, cmd->iova, cmd->length, unmapped,
+			    ret);
 	if (ret)
 		return ret;
 

@@ -13,6 +13,7 @@
 
 #include "area.h"
 #include "gap.h"
+#include "trace.h"
 
 /**
  * struct iopt_reserved - addresses that cannot be mapped
@@ -31,19 +32,24 @@ static bool in_aperture(const struct iopt_range *aperture, unsigned long start,
 }
 
 /**
- * iopt_is_reserved() - can some of a range not be mapped?
+ * iopt_check_usable() - can all of a range be mapped?
  * @iopt: the address space
  * @start: first byte
  * @last: last byte
  *
  * Context: iova_rwsem is held.
- * Return: true if any of it is reserved, or outside of a domain's aperture.
+ * Return: 0; -EINVAL if any of it is reserved, or outside of a domain's
+ * aperture.
  */
-bool iopt_is_reserved(struct io_pagetable *iopt, unsigned long start,
+int iopt_check_usable(struct io_pagetable *iopt, unsigned long start,
 		      unsigned long last)
 {
-	return !in_aperture(&iopt->aperture, start, last) ||
-	       interval_tree_iter_first(&iopt->reserved, start, last);
+	if (!in_aperture(&iopt->aperture, start, last))
+		return iommufd_refuse(IOMMUFD_REASON_IOVA_BEYOND_APERTURE,
+				      -EINVAL);
+	if (interval_tree_iter_first(&iopt->reserved, start, last))
+		return iommufd_refuse(IOMMUFD_REASON_IOVA_RESERVED, -EINVAL);
+	return 0;
 }
 
 /**
@@ -111,15 +117,18 @@ int iopt_reserve(struct io_pagetable *iopt, unsigned long start,
 
 	reserved = kzalloc(sizeof(*reserved), GFP_KERNEL_ACCOUNT);
 	if (!reserved)
-		return -ENOMEM;
+		return iommufd_refuse(IOMMUFD_REASON_NO_MEMORY, -ENOMEM);
 	reserved->node.start = start;
 	reserved->node.last = last;
 	reserved->owner = owner;
 
 	down_write(&iopt->iova_rwsem);
-	if (first_area(iopt, start, last) ||
-	    interval_tree_iter_first(&iopt->allowed, start, last))
-		ret = -EADDRINUSE;
+	if (first_area(iopt, start, last))
+		ret = iommufd_refuse(IOMMUFD_REASON_MAPPED_RESERVED,
+				     -EADDRINUSE);
+	else if (interval_tree_iter_first(&iopt->allowed, start, last))
+		ret = iommufd_refuse(IOMMUFD_REASON_ALLOWED_IN_RESERVED,
+				     -EADDRINUSE);
 	else
 		interval_tree_insert(&reserved->node, &iopt->reserved);
 	up_write(&iopt->iova_rwsem);
@@ -170,11 +179,13 @@ int iopt_add_allowed(struct rb_root_cached *allowed, unsigned long start,
 {
 	struct interval_tree_node *node;
 
-	if (start >= last || interval_tree_iter_first(allowed, start, last))
-		return -EINVAL;
+	if (start >= last)
+		return iommufd_refuse(IOMMUFD_REASON_ALLOWED_EMPTY, -EINVAL);
+	if (interval_tree_iter_first(allowed, start, last))
+		return iommufd_refuse(IOMMUFD_REASON_ALLOWED_OVERLAPS, -EINVAL);
 	node = kzalloc(sizeof(*node), GFP_KERNEL_ACCOUNT);
 	if (!node)
-		return -ENOMEM;
+		return iommufd_refuse(IOMMUFD_REASON_NO_MEMORY, -ENOMEM);
 	node->start = start;
 	node->last = last;
 	interval_tree_insert(node, allowed);
@@ -205,7 +216,7 @@ static bool any_reserved(struct io_pagetable *iopt,
 
 	for (node = interval_tree_iter_first(allowed, 0, ULONG_MAX); node;
 	     node = interval_tree_iter_next(node, 0, ULONG_MAX)) {
-		if (iopt_is_reserved(iopt, node->start, node->last))
+		if (iopt_check_usable(iopt, node->start, node->last))
 			return true;
 		cond_resched();
 	}
@@ -227,7 +238,8 @@ int iopt_allow(struct io_pagetable *iopt, struct rb_root_cached *allowed)
 
 	down_write(&iopt->iova_rwsem);
 	if (any_reserved(iopt, allowed)) {
-		ret = -EADDRINUSE;
+		ret = iommufd_refuse(IOMMUFD_REASON_ALLOWED_RESERVED,
+				     -EADDRINUSE);
 	} else {
 		swap(iopt->allowed, *allowed);
 		iopt_gap_freed(iopt, 0);
@@ -319,7 +331,8 @@ int iopt_raise_alignment(struct io_pagetable *iopt, unsigned long alignment)
 	if (alignment <= iopt->alignment)
 		return 0;
 	if (!areas_aligned(iopt, alignment))
-		return -EADDRINUSE;
+		return iommufd_refuse(IOMMUFD_REASON_MAPPED_MISALIGNED,
+				      -EADDRINUSE);
 	iopt->alignment = alignment;
 	return 0;
 }
@@ -362,13 +375,15 @@ int iopt_fit_domain(struct io_pagetable *iopt, struct iopt_domain *domain)
 	lockdep_assert_held_write(&iopt->domains_rwsem);
 
 	if (alignment > PAGE_SIZE)
-		return -EINVAL;
+		return iommufd_refuse(IOMMUFD_REASON_PAGE_TOO_LARGE, -EINVAL);
 	narrow_aperture(&aperture, domain->domain);
 
 	down_write(&iopt->iova_rwsem);
-	if (any_area_outside(iopt, &aperture) ||
-	    any_allowed_outside(iopt, &aperture))
-		ret = -EADDRINUSE;
+	if (any_area_outside(iopt, &aperture))
+		ret = iommufd_refuse(IOMMUFD_REASON_MAPPED_BEYOND, -EADDRINUSE);
+	else if (any_allowed_outside(iopt, &aperture))
+		ret = iommufd_refuse(IOMMUFD_REASON_ALLOWED_BEYOND,
+				     -EADDRINUSE);
 	else
 		ret = iopt_raise_alignment(iopt, alignment);
 	if (!ret)

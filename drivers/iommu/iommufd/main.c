@@ -20,12 +20,18 @@
 #include "mock_iommu.h"
 #include "object.h"
 #include "selftest.h"
+#include "trace.h"
 
 static int destroy_ioctl(struct iommufd_call *call)
 {
 	struct iommu_destroy *cmd = call->arg;
+	int ret = iommufd_object_destroy(call->ictx, cmd->id);
 
-	return iommufd_object_destroy(call->ictx, cmd->id);
+	if (ret == -EBUSY)
+		return iommufd_refuse(IOMMUFD_REASON_OBJECT_IN_USE, ret);
+	if (ret)
+		return iommufd_refuse(IOMMUFD_REASON_NO_OBJECT, ret);
+	return 0;
 }
 
 /**
@@ -137,7 +143,30 @@ int iommufd_reply(struct iommufd_call *call, size_t size)
 {
 	if (copy_to_user(call->uptr, call->arg,
 			 min_t(size_t, size, call->user_size)))
-		return -EFAULT;
+		return iommufd_refuse(IOMMUFD_REASON_STRUCT_UNWRITABLE,
+				      -EFAULT);
+	return 0;
+}
+
+/* Fills in the call's struct from the caller's. */
+static int read_arg(struct iommufd_call *call, const struct ioctl_op *op)
+{
+	int ret;
+
+	if (get_user(call->user_size, (u32 __user *)call->uptr))
+		return iommufd_refuse(IOMMUFD_REASON_STRUCT_UNREADABLE,
+				      -EFAULT);
+	if (call->user_size < op->min_size)
+		return iommufd_refuse(IOMMUFD_REASON_STRUCT_TOO_SHORT, -EINVAL);
+	/* No struct is near this; do not read gigabytes of a caller's zeroes. */
+	if (call->user_size > SZ_64K)
+		return iommufd_refuse(IOMMUFD_REASON_STRUCT_TOO_LONG, -E2BIG);
+	ret = copy_struct_from_user(call->arg, op->size, call->uptr,
+				    call->user_size);
+	if (ret == -E2BIG)
+		return iommufd_refuse(IOMMUFD_REASON_STRUCT_UNKNOWN_FIELD, ret);
+	if (ret)
+		return iommufd_refuse(IOMMUFD_REASON_STRUCT_UNREADABLE, ret);
 	return 0;
 }
 
@@ -155,14 +184,7 @@ static long iommufd_ioctl(struct file *file, unsigned int cmd,
 
 	if (!op)
 		return iommufd_vfio_ioctl(call.ictx, cmd, uptr);
-	if (get_user(call.user_size, (u32 __user *)call.uptr))
-		return -EFAULT;
-	if (call.user_size < op->min_size)
-		return -EINVAL;
-	/* No struct is near this; do not read gigabytes of a caller's zeroes. */
-	if (call.user_size > SZ_64K)
-		return -E2BIG;
-	ret = copy_struct_from_user(&arg, op->size, call.uptr, call.user_size);
+	ret = read_arg(&call, op);
 	if (ret)
 		return ret;
 	return op->handler(&call);

@@ -20,6 +20,7 @@
 #include <linux/slab.h>
 
 #include "object.h"
+#include "trace.h"
 
 static const struct xa_limit id_limit = XA_LIMIT(1, INT_MAX);
 
@@ -43,7 +44,8 @@ struct iommufd_object *_iommufd_object_alloc(struct iommufd_ctx *ictx,
 
 	obj = kzalloc(size, GFP_KERNEL_ACCOUNT);
 	if (!obj)
-		return ERR_PTR(-ENOMEM);
+		return ERR_PTR(iommufd_refuse(IOMMUFD_REASON_NO_MEMORY,
+					      -ENOMEM));
 	obj->type = type;
 	refcount_set(&obj->users, 1);
 	__init_rwsem(&obj->destroy_rwsem, type->name, &type->key);
@@ -52,7 +54,9 @@ struct iommufd_object *_iommufd_object_alloc(struct iommufd_ctx *ictx,
 		       GFP_KERNEL_ACCOUNT);
 	if (ret) {
 		kfree(obj);
-		return ERR_PTR(ret);
+		return ERR_PTR(iommufd_refuse(ret == -EBUSY ?
+					      IOMMUFD_REASON_NO_ID_LEFT :
+					      IOMMUFD_REASON_NO_MEMORY, ret));
 	}
 	return obj;
 }

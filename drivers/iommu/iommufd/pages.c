@@ -32,6 +32,8 @@
 #include "compat.h"
 #include "extent.h"
 #include "pages.h"
+#include "trace.h"
+
 /**
  * struct claim - a part that a call is pinning
  * @item: on the list of the struct iopt_pages
@@ -53,7 +55,8 @@ static struct iopt_pages *alloc_pages_struct(unsigned long start,
 
 	pages = kmalloc(sizeof(*pages), GFP_KERNEL_ACCOUNT);
 	if (!pages)
-		return ERR_PTR(-ENOMEM);
+		return ERR_PTR(iommufd_refuse(IOMMUFD_REASON_NO_MEMORY,
+					      -ENOMEM));
 	pages->payer = iommufd_payer_get_current(payers);
 	if (!pages->payer) {
 		kfree(pages);
@@ -80,11 +83,13 @@ static int page_range(unsigned long start, unsigned long length,
 {
 	unsigned long end;
 
-	if (!length || length > SIZE_MAX - PAGE_SIZE)
-		return -EINVAL;
+	if (!length)
+		return iommufd_refuse(IOMMUFD_REASON_LENGTH_ZERO, -EINVAL);
+	if (length > SIZE_MAX - PAGE_SIZE)
+		return iommufd_refuse(IOMMUFD_REASON_LENGTH_TOO_LONG, -EINVAL);
 	if (check_add_overflow(start, length, &end) ||
 	    end > ULONG_MAX - (PAGE_SIZE - 1))
-		return -EOVERFLOW;
+		return iommufd_refuse(IOMMUFD_REASON_MEMORY_WRAPS, -EOVERFLOW);
 	*first = start & PAGE_MASK;
 	*npages = (PAGE_ALIGN(end) - *first) >> PAGE_SHIFT;
 	return 0;
@@ -146,13 +151,16 @@ struct iopt_pages *iopt_pages_alloc_file(struct file *file, unsigned long start,
 		return ERR_PTR(ret);
 	ret = memfd_pin_allowed(file, writable);
 	if (ret)
-		return ERR_PTR(ret);
+		return ERR_PTR(iommufd_refuse(IOMMUFD_REASON_FILE_UNSUITABLE,
+					      ret));
 	if (start + length > i_size_read(file_inode(file)))
-		return ERR_PTR(-EINVAL);
+		return ERR_PTR(iommufd_refuse(IOMMUFD_REASON_FILE_TOO_SHORT,
+					      -EINVAL));
 	if (writable) {
 		ret = mapping_map_writable(file->f_mapping);
 		if (ret)
-			return ERR_PTR(ret);
+			return ERR_PTR(iommufd_refuse(IOMMUFD_REASON_FILE_SEALED,
+						      ret));
 	}
 	pages = alloc_pages_struct(first, npages, writable, payers);
 	if (IS_ERR(pages)) {
@@ -297,7 +305,7 @@ static int split_extent(struct iopt_pages *pages, struct iopt_extent *extent,
 
 	tail = iopt_extent_alloc(extent->nr - i);
 	if (!tail)
-		return -ENOMEM;
+		return iommufd_refuse(IOMMUFD_REASON_NO_MEMORY, -ENOMEM);
 	tail->nr = extent->nr - i;
 	memcpy(tail->runs, &extent->runs[i], tail->nr * sizeof(u64));
 	extent->nr = i;
@@ -457,6 +465,8 @@ static int fill_gap(struct iopt_pages *pages, unsigned long first,
 	mutex_unlock(&pages->lock);
 
 	ret = charge_and_pin(pages, payer, first, end - first, &extents);
+	trace_iommufd_pin(pages->file, pages->start + (first << PAGE_SHIFT),
+			  end - first, ret);
 
 	mutex_lock(&pages->lock);
 	end_claim(pages, &claim);

@@ -16,6 +16,7 @@
 #include "compat.h"
 #include "extent.h"
 #include "pages.h"
+#include "trace.h"
 
 /*
  * GUP takes a long-term reading pin of a private mapping on the page that is
@@ -38,11 +39,24 @@ static unsigned int gup_flags(struct iopt_pages *pages,
 }
 
 /* FOLL_FORCE is to break COW, not to read what the process itself may not. */
-static bool vma_can_pin(struct iopt_pages *pages, struct vm_area_struct *vma)
+static int check_vma(struct iopt_pages *pages, struct vm_area_struct *vma)
 {
+	if (!vma)
+		return iommufd_refuse(IOMMUFD_REASON_MEMORY_NOT_THERE, -EFAULT);
 	if (vma->vm_flags & (VM_IO | VM_PFNMAP))
-		return false;
-	return vma->vm_flags & (pages->writable ? VM_WRITE : VM_READ);
+		return iommufd_refuse(IOMMUFD_REASON_MEMORY_IS_IO, -EFAULT);
+	if (!(vma->vm_flags & (pages->writable ? VM_WRITE : VM_READ)))
+		return iommufd_refuse(IOMMUFD_REASON_MEMORY_PROTECTED, -EFAULT);
+	return 0;
+}
+
+/* GUP has many ways to say that a page cannot be pinned; user space has one. */
+static long pin_result(long ret)
+{
+	if (ret > 0 || ret == -EINTR)
+		return ret;
+	return iommufd_refuse(IOMMUFD_REASON_MEMORY_UNPINNABLE,
+			      ret == -ENOMEM ? ret : -EFAULT);
 }
 
 /* Pins what it can of one VMA from @uptr on; mmap_lock is held. */
@@ -92,10 +106,9 @@ static long pin_faulting(struct iopt_pages *pages, unsigned long uptr,
 		return -EINTR;
 	for (;;) {
 		vma = vma_lookup(mm, uptr);
-		if (!vma || !vma_can_pin(pages, vma)) {
-			ret = -EFAULT;
-			break;
-		}
+		ret = check_vma(pages, vma);
+		if (ret)
+			goto out_unlock;
 		slow = userfaultfd_armed(vma);
 		if (!slow || faults) {
 			ret = pin_vma(pages, vma, uptr, slow ? 1 : npages,
@@ -111,14 +124,10 @@ static long pin_faulting(struct iopt_pages *pages, unsigned long uptr,
 		if (ret)
 			break;
 	}
+	ret = pin_result(ret);
+out_unlock:
 	mmap_read_unlock(mm);
 	return ret;
-}
-
-/* GUP has many ways to say that a page cannot be pinned; user space has one. */
-static long pin_errno(long ret)
-{
-	return ret >= 0 || ret == -ENOMEM || ret == -EINTR ? ret : -EFAULT;
 }
 
 static long pin_user(struct iopt_pages *pages, unsigned long uptr,
@@ -136,7 +145,7 @@ static long pin_user(struct iopt_pages *pages, unsigned long uptr,
 	}
 
 	if (!mmget_not_zero(mm))
-		return -EFAULT;
+		return iommufd_refuse(IOMMUFD_REASON_PROCESS_GONE, -EFAULT);
 	ret = pin_faulting(pages, uptr, npages, batch);
 	mmput(mm);
 	return ret;
@@ -156,16 +165,13 @@ static long pin_user(struct iopt_pages *pages, unsigned long uptr,
 long iopt_pin_batch(struct iopt_pages *pages, unsigned long index,
 		    unsigned long npages, struct page **batch)
 {
-	long ret;
-
 	if (pages->file)
-		ret = memfd_pin_pages(pages->file,
-				      (pages->start >> PAGE_SHIFT) + index,
-				      npages, batch);
-	else
-		ret = pin_user(pages, pages->start + (index << PAGE_SHIFT),
-			       npages, batch);
-	return ret ? pin_errno(ret) : -EFAULT;
+		return pin_result(memfd_pin_pages(pages->file,
+						  (pages->start >> PAGE_SHIFT) +
+							  index,
+						  npages, batch));
+	return pin_user(pages, pages->start + (index << PAGE_SHIFT), npages,
+			batch);
 }
 
 /**
@@ -219,7 +225,7 @@ static int flush_runs(struct pinner *pinner)
 
 	extent = iopt_extent_alloc(pinner->nr_runs);
 	if (!extent)
-		return -ENOMEM;
+		return iommufd_refuse(IOMMUFD_REASON_NO_MEMORY, -ENOMEM);
 	extent->npages = pinner->run_pages;
 	extent->nr = pinner->nr_runs;
 	memcpy(extent->runs, pinner->runs, extent->nr * sizeof(u64));
@@ -372,7 +378,7 @@ static int run_pinner(struct pinner *pinner, unsigned long first,
 	size_t batch_size = min_t(size_t, BATCH_SIZE, temp_memory_limit());
 	size_t runs_size = min_t(size_t, PAGE_SIZE, temp_memory_limit());
 	void *batch, *runs;
-	int ret = -ENOMEM;
+	int ret;
 
 	batch = kmalloc(batch_size, GFP_KERNEL_ACCOUNT);
 	runs = kmalloc(runs_size, GFP_KERNEL_ACCOUNT);
@@ -385,6 +391,8 @@ static int run_pinner(struct pinner *pinner, unsigned long first,
 		ret = pin_all(pinner, first, npages);
 		if (ret)
 			abort_pinner(pinner);
+	} else {
+		ret = iommufd_refuse(IOMMUFD_REASON_NO_MEMORY, -ENOMEM);
 	}
 	kfree(runs);
 	kfree(batch);
