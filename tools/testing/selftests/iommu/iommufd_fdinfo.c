@@ -94,14 +94,18 @@ static int64_t ioas_number(int fd, uint32_t ioas, const char *what)
 	EXPECT_EQ((int64_t)(n), ioas_number(self->fd, ioas, what))
 
 #define EXPECT_MEMORY(ioas, areas, mapped, pinned) do {			\
-	EXPECT_IOAS_NUMBER(areas, ioas, "areas");			\
-	EXPECT_IOAS_NUMBER(mapped, ioas, "mapped");			\
-	EXPECT_IOAS_NUMBER(pinned, ioas, "pinned");			\
+	uint32_t __ioas = ioas;						\
+									\
+	EXPECT_IOAS_NUMBER(areas, __ioas, "areas");			\
+	EXPECT_IOAS_NUMBER(mapped, __ioas, "mapped");			\
+	EXPECT_IOAS_NUMBER(pinned, __ioas, "pinned");			\
 } while (0)
 
 #define EXPECT_USERS(ioas, devices, accesses) do {			\
-	EXPECT_IOAS_NUMBER(devices, ioas, "devices");			\
-	EXPECT_IOAS_NUMBER(accesses, ioas, "accesses");			\
+	uint32_t __ioas = ioas;						\
+									\
+	EXPECT_IOAS_NUMBER(devices, __ioas, "devices");			\
+	EXPECT_IOAS_NUMBER(accesses, __ioas, "accesses");		\
 } while (0)
 
 static int test_op(int fd, uint32_t op, uint32_t id, struct iommu_test_cmd *cmd)
