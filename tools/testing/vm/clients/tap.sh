@@ -5,6 +5,7 @@
 number=0
 bad=0
 logs=
+pid=
 
 plan() {
 	echo "TAP version 13"
@@ -27,13 +28,18 @@ check() {
 	echo "not ok $number $name"
 }
 
-# wait_for SECONDS COMMAND...: until the command succeeds.
+# What took too long is shown too.
+# shellcheck disable=SC2086
+trap 'tail -n 60 $logs; exit 1' TERM
+
+# wait_for SECONDS COMMAND...: until the command succeeds; not for longer than the
+# client, process $pid, runs.
 wait_for() {
 	tries=$(($1 * 5))
 	shift
 	until "$@" 2>/dev/null; do
 		tries=$((tries - 1))
-		[ "$tries" -gt 0 ] || return 1
+		[ "$tries" -gt 0 ] && kill -0 "$pid" 2>/dev/null || return 1
 		sleep 0.2
 	done
 }
