@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What depends on the machine's IOMMU: none at all, or one that does not
- * isolate the devices' MSIs.
+ * isolate the devices' MSIs; and on the kernel's configuration: with groups or
+ * without, with VFIO's own containers or without.
  */
 #include <dirent.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "vfio_test.h"
 
@@ -89,6 +92,59 @@ TEST(safe_interrupts)
 	ASSERT_LE(0, iommufd);
 	ASSERT_EQ(0, sysfs_write(UNSAFE_INTERRUPTS, "N"));
 	vdev_bind(_metadata, &vdev, "EDU0", iommufd);
+}
+
+static bool variant_is(const char *name)
+{
+	const char *variant = getenv("variant");
+
+	return !strcmp(variant ?: "", name);
+}
+
+/* VFIO_GROUP=n: the device's node is the only way. */
+TEST(no_groups)
+{
+	struct vdev vdev;
+	char path[64];
+
+	REQUIRE_IOMMU();
+	if (!variant_is("nogroup"))
+		SKIP_TEST("this kernel has groups");
+	vdev_bind(_metadata, &vdev, "EDU0", iommu_open());
+	snprintf(path, sizeof(path), "/dev/vfio/%d", pci_group(vdev.bdf));
+	EXPECT_EQ(-1, access(path, F_OK));
+	EXPECT_EQ(-1, access("/dev/vfio/vfio", F_OK));
+	EXPECT_EQ(-1, access("/sys/module/vfio_iommu_type1", F_OK));
+}
+
+#define VFIO_MINOR	196
+
+/*
+ * VFIO_CONTAINER=n: /dev/vfio/vfio is there all the same, is open for all, and
+ * is a /dev/iommu that charges the process.  Otherwise it is none.
+ */
+TEST(container_of_iommufd)
+{
+	int container = open("/dev/vfio/vfio", O_RDWR);
+	struct stat st;
+	uint64_t mode;
+	uint32_t ioas;
+
+	if (variant_is("nogroup"))
+		SKIP_TEST("this kernel has no groups");
+	ASSERT_LE(0, container);
+	ASSERT_EQ(0, fstat(container, &st));
+	EXPECT_EQ(VFIO_MINOR, minor(st.st_rdev));
+	EXPECT_EQ(0666, st.st_mode & 0777);
+	if (!variant_is("container")) {
+		EXPECT_GT(0, ioas_alloc(container, &ioas));
+		return;
+	}
+	EXPECT_EQ(0, ioas_alloc(container, &ioas));
+	ASSERT_EQ(0, iommu_get_rlimit_mode(container, &mode));
+	EXPECT_EQ(1, mode);
+	ASSERT_EQ(0, iommu_get_rlimit_mode(iommu_open(), &mode));
+	EXPECT_EQ(0, mode);
 }
 
 TEST_HARNESS_MAIN
