@@ -420,15 +420,6 @@ TEST_F(bound, attach_wrong_type)
 	EXPECT_EQ(-EINVAL, vfio_attach(self->dev, &pt));
 }
 
-/* There is no hot reset by device ids yet: ENODEV, as without any hot reset. */
-TEST_F(bound, hot_reset_info_enodev)
-{
-	struct vfio_pci_hot_reset_info info = { .argsz = sizeof(info) };
-
-	EXPECT_EQ(-ENODEV,
-		  xioctl(self->dev, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &info));
-}
-
 static int attach_argsz(struct _test_data_bound *self, uint32_t argsz,
 			uint32_t flags)
 {

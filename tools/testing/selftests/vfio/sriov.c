@@ -85,7 +85,7 @@ static int bind_node(struct _test_data_sriov *self, const char *bdf,
 	if (dev < 0)
 		return dev;
 	if (uuid)
-		rc = vfio_bind_token(dev, self->iommufd, uuid);
+		rc = vfio_bind_token(dev, self->iommufd, uuid, NULL);
 	else
 		rc = vfio_bind(dev, self->iommufd, NULL);
 	if (!rc && bdf == self->pf)
@@ -137,10 +137,10 @@ TEST_F(sriov, vf_needs_token)
 
 	ASSERT_LE(0, dev);
 	EXPECT_EQ(-EACCES, vfio_bind(dev, self->iommufd, NULL));
-	EXPECT_EQ(-EACCES, vfio_bind_token(dev, self->iommufd, other_token));
-	EXPECT_EQ(-EFAULT, vfio_bind_token(dev, self->iommufd, NULL));
+	EXPECT_EQ(-EACCES, vfio_bind_token(dev, self->iommufd, other_token, NULL));
+	EXPECT_EQ(-EFAULT, vfio_bind_token(dev, self->iommufd, NULL, NULL));
 	EXPECT_EQ(-EINVAL, vfio_get_info(dev, &info));
-	ASSERT_EQ(0, vfio_bind_token(dev, self->iommufd, token));
+	ASSERT_EQ(0, vfio_bind_token(dev, self->iommufd, token, NULL));
 	EXPECT_EQ(0, vfio_get_info(dev, &info));
 	EXPECT_EQ(0, close(dev));
 }
@@ -219,9 +219,9 @@ TEST_F(sriov, failed_pf_bind_sets_no_token)
 	ASSERT_LE(0, null);
 	dev = vfio_cdev_open(self->pf);
 	ASSERT_LE(0, dev);
-	EXPECT_EQ(-EBADFD, vfio_bind_token(dev, null, other_token));
+	EXPECT_EQ(-EBADFD, vfio_bind_token(dev, null, other_token, NULL));
 	ASSERT_EQ(0, type1_open(&t1, self->pf));
-	EXPECT_EQ(-EBUSY, vfio_bind_token(dev, self->iommufd, other_token));
+	EXPECT_EQ(-EBUSY, vfio_bind_token(dev, self->iommufd, other_token, NULL));
 	type1_close(&t1);
 	EXPECT_EQ(-EACCES, bind_node(self, self->vf[0], other_token));
 	vf = bind_node(self, self->vf[0], token);
@@ -359,7 +359,7 @@ TEST_F(sriov, vfs_taken_away)
 	ASSERT_EQ(0, close(vf));
 	EXPECT_EQ(0, wait_child(pid, TIMEOUT));
 	EXPECT_EQ(-ENOENT, pci_present(self->vf[0]));
-	EXPECT_EQ(-ENODEV, vfio_bind_token(open_only, self->iommufd, token));
+	EXPECT_EQ(-ENODEV, vfio_bind_token(open_only, self->iommufd, token, NULL));
 	EXPECT_EQ(0, close(open_only));
 	EXPECT_EQ(0, close(request));
 }

@@ -98,7 +98,7 @@ int vfio_bind(int dev, int iommufd, uint32_t *devid)
 	return rc;
 }
 
-int vfio_bind_token(int dev, int iommufd, const uint8_t *token)
+int vfio_bind_token(int dev, int iommufd, const uint8_t *token, uint32_t *devid)
 {
 	struct vfio_device_bind_iommufd cmd = {
 		.argsz = sizeof(cmd),
@@ -106,8 +106,12 @@ int vfio_bind_token(int dev, int iommufd, const uint8_t *token)
 		.iommufd = iommufd,
 		.token_uuid_ptr = (uintptr_t)token,
 	};
+	int rc;
 
-	return xioctl(dev, VFIO_DEVICE_BIND_IOMMUFD, &cmd);
+	rc = xioctl(dev, VFIO_DEVICE_BIND_IOMMUFD, &cmd);
+	if (!rc && devid)
+		*devid = cmd.out_devid;
+	return rc;
 }
 
 int vfio_attach(int dev, uint32_t *pt_id)

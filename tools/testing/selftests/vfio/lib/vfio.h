@@ -31,7 +31,8 @@ int vfio_cdev_open(const char *bdf);
 int vfio_bind(int dev, int iommufd, uint32_t *devid);
 
 /* BIND with a VF token, the 16 bytes of a UUID. */
-int vfio_bind_token(int dev, int iommufd, const uint8_t *token);
+int vfio_bind_token(int dev, int iommufd, const uint8_t *token,
+		    uint32_t *devid);
 
 int vfio_attach(int dev, uint32_t *pt_id);
 int vfio_detach(int dev);
