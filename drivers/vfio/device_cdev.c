@@ -384,6 +384,25 @@ bool vfio_cdev_enforces_coherency(struct vfio_cdev *cdev)
 	return cdev->enforces_coherency;
 }
 
+/**
+ * vfio_cdev_get_device - The device of a node, if it is still there
+ * @cdev: the node
+ *
+ * Return: the device with its registration held, to be given back with
+ * vfio_device_put_registration(); or NULL.
+ */
+struct vfio_device *vfio_cdev_get_device(struct vfio_cdev *cdev)
+{
+	struct vfio_device *device;
+
+	xa_lock(&vfio_cdevs);
+	device = cdev->device;
+	if (device && !vfio_device_try_get_registration(device))
+		device = NULL;
+	xa_unlock(&vfio_cdevs);
+	return device;
+}
+
 static char *vfio_cdev_devnode(struct device *dev, umode_t *mode)
 {
 	return kasprintf(GFP_KERNEL, "vfio/devices/%s", dev_name(dev));

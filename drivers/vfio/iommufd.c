@@ -146,6 +146,23 @@ static struct file *bound_to(struct vfio_device *device, u32 *id)
 }
 
 /**
+ * vfio_iommufd_id - What a device is called in its iommufd
+ * @device: a device
+ *
+ * Context: Takes dev_set->lock.
+ * Return: its id, or 0 when it is not bound to one.
+ */
+u32 vfio_iommufd_id(struct vfio_device *device)
+{
+	u32 id = 0;
+
+	mutex_lock(&device->dev_set->lock);
+	bound_to(device, &id);
+	mutex_unlock(&device->dev_set->lock);
+	return id;
+}
+
+/**
  * vfio_device_iommufd - The iommufd of a device that is bound by its node
  * @device: a device
  *

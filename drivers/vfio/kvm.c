@@ -9,7 +9,6 @@
  */
 #include <linux/kvm_host.h>
 #include <linux/module.h>
-#include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/vfio.h>
 
@@ -152,33 +151,4 @@ bool vfio_group_enforces_coherency(struct vfio_group *group)
 	spin_unlock(&group->kvm.lock);
 
 	return has_iommufd ? coherent : vfio_group_container_is_coherent(group);
-}
-
-/**
- * vfio_device_file_alloc - Make what an open file of a device needs
- *
- * Return: a struct that gives no access yet, to be freed with kfree(); or NULL.
- */
-struct vfio_device_file *vfio_device_file_alloc(void)
-{
-	struct vfio_device_file *df;
-
-	df = kzalloc(sizeof(*df), GFP_KERNEL_ACCOUNT);
-	if (df)
-		vfio_kvm_link_init(&df->kvm);
-	return df;
-}
-
-/**
- * vfio_device_file_enforces_coherency - Can no DMA of a device bypass the
- *	CPU's caches
- * @df: the file of the device, bound or not
- *
- * Context: Any lock of KVM's may be held.
- * Return: true when there is none.
- */
-bool vfio_device_file_enforces_coherency(struct vfio_device_file *df)
-{
-	return df->cdev ? vfio_cdev_enforces_coherency(df->cdev) :
-			  df->device->enforces_coherency;
 }
