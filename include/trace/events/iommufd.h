@@ -102,9 +102,6 @@
 #define R(name, text) IOMMUFD_REASON_##name,
 #define R_LAST(name, text) IOMMUFD_REASON_##name
 
-/**
- * enum iommufd_reason - why something is refused
- */
 enum iommufd_reason { IOMMUFD_REASONS };
 
 #undef R
