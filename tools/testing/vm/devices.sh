@@ -16,7 +16,8 @@
 #            +-- 0a.0 root port ----- 00.0 nvme  NVME1     a PF: four VFs, each in
 #                                                          a group of its own
 #
-# The e1000e can be unplugged (nic0) and plugged again, through the monitor.
+# The monitor can unplug the e1000e (nic0) and plug it again, and have the rng
+# (rng0) report an error.
 # The names are variables that the guest's init finds by PCI id and exports.
 # edu aborts QEMU when a DMA reaches the end of its 4 KiB buffer: 4095 bytes at
 # most.  Its DMA mask is 28 bits by default, here it is wide open.  A hot reset
@@ -39,7 +40,7 @@ vm_devices() {
 		-device pci-testdev,membar=4M,addr=07.0
 		-device pcie-root-port,id=port2,addr=08.0,chassis=3,slot=3,x-speed=2_5,x-width=1
 		-device "$edu,bus=port2,multifunction=on,addr=00.0"
-		-device virtio-rng-pci,bus=port2,addr=00.1
+		-device virtio-rng-pci,bus=port2,addr=00.1,id=rng0,aer=on
 		-device "$edu,multifunction=on,addr=09.0"
 		-device "$edu,addr=09.1"
 		-device pcie-root-port,id=port3,addr=0a.0,chassis=4,slot=4,x-speed=2_5,x-width=1

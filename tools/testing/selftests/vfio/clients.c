@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 
 #include "type1.h"
+#include "fds.h"
 #include "vfio_test.h"
 
 #define IOVA		0x1000000UL
@@ -274,42 +275,6 @@ TEST(a18_rlimit_mode_unprivileged)
 	EXPECT_EQ(0, mode);
 }
 
-static int send_fds(int sock, const int *fds)
-{
-	char control[CMSG_SPACE(2 * sizeof(int))] = "", byte = 0;
-	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
-
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(2 * sizeof(int));
-	memcpy(CMSG_DATA(cmsg), fds, 2 * sizeof(int));
-	return sendmsg(sock, &msg, 0) == 1 ? 0 : -errno;
-}
-
-static int receive_fds(int sock, int *fds)
-{
-	char control[CMSG_SPACE(2 * sizeof(int))], byte;
-	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-
-	if (recvmsg(sock, &msg, 0) != 1 || !CMSG_FIRSTHDR(&msg))
-		return -EIO;
-	memcpy(fds, CMSG_DATA(CMSG_FIRSTHDR(&msg)), 2 * sizeof(int));
-	return 0;
-}
-
 /* A line of this process's status, in kB: "VmLck", "VmPin". */
 static long status_kb(const char *key)
 {
@@ -342,7 +307,7 @@ static int a19_receiver(int sock)
 	char *mem;
 	int fds[2];
 
-	if (receive_fds(sock, fds) || setrlimit(RLIMIT_MEMLOCK, &limit) ||
+	if (receive_fds(sock, fds, 2) || setrlimit(RLIMIT_MEMLOCK, &limit) ||
 	    become_nobody())
 		return 1;
 	mem = alloc_memory((A19_PAGES + 1) * PAGE);
@@ -401,7 +366,7 @@ TEST(a19_files_passed)
 	ASSERT_EQ(0, iommu_set_rlimit_mode(fds[0], 1));
 	fds[1] = vfio_cdev_open(bdf);
 	ASSERT_LE(0, fds[1]);
-	ASSERT_EQ(0, send_fds(sock[0], fds));
+	ASSERT_EQ(0, send_fds(sock[0], fds, 2));
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	ASSERT_TRUE(WIFEXITED(status));
 	EXPECT_EQ(0, WEXITSTATUS(status))

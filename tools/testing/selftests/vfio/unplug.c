@@ -8,8 +8,10 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "monitor.h"
 #include "vfio_test.h"
 
+#define IOVA	0x1000000UL
 #define TIMEOUT	10000	/* ms */
 #define QUIET	300	/* ms in which an unbind that must wait does not end */
 
@@ -107,7 +109,7 @@ TEST_F(unplug, attached)
 	ASSERT_NE(NULL, mem);
 	ASSERT_EQ(0, vfio_bind(self->dev, self->iommufd, NULL));
 	ASSERT_EQ(0, ioas_alloc(self->iommufd, &pt));
-	ASSERT_EQ(0, ioas_map(self->iommufd, pt, mem, PAGE, 0x1000000,
+	ASSERT_EQ(0, ioas_map(self->iommufd, pt, mem, PAGE, IOVA,
 			      IOMMU_MAP_RW));
 	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
 	pid = start_unbind(self);
@@ -259,6 +261,127 @@ TEST_F(unplug, race)
 		ASSERT_EQ(0, pthread_join(thread[i], NULL));
 	}
 	EXPECT_LT(0, race[0].bound + race[1].bound);
+}
+
+/* A device that the machine itself takes away, and gives back. */
+FIXTURE(hotplug) {
+	const char *bdf;
+	int iommufd;
+	int monitor;
+	int dev;
+};
+
+static bool wait_present(const char *bdf, bool present)
+{
+	int ms;
+
+	for (ms = 0; ms < 3 * TIMEOUT; ms += 10) {
+		if (!pci_present(bdf) == present)
+			return true;
+		usleep(10000);
+	}
+	return false;
+}
+
+FIXTURE_SETUP(hotplug)
+{
+	REQUIRE_IOMMU();
+	self->bdf = REQUIRE_DEVICE("NIC0");
+	self->iommufd = iommu_open();
+	ASSERT_LE(0, self->iommufd);
+	self->monitor = monitor_open();
+	ASSERT_LE(0, self->monitor);
+	self->dev = vfio_cdev_open(self->bdf);
+	ASSERT_LE(0, self->dev);
+}
+
+/* The machine is told a moment after the kernel let the device go. */
+static int plug_device(struct _test_data_hotplug *self)
+{
+	int tries, rc = -EIO;
+
+	for (tries = 0; rc == -EIO && tries < 10; tries++)
+		rc = monitor_command(self->monitor, "device_add "
+				     "e1000e,id=nic0,bus=port1,romfile=");
+	return rc;
+}
+
+/* Plugged again, the device can be had again. */
+FIXTURE_TEARDOWN(hotplug)
+{
+	int dev;
+
+	EXPECT_EQ(0, plug_device(self));
+	EXPECT_TRUE(wait_present(self->bdf, true));
+	EXPECT_EQ(0, pci_bind_driver(self->bdf, "vfio-pci"));
+	dev = vfio_cdev_open(self->bdf);
+	EXPECT_LE(0, dev);
+	EXPECT_EQ(0, vfio_bind(dev, self->iommufd, NULL));
+	EXPECT_EQ(0, close(dev));
+	EXPECT_EQ(0, close(self->monitor));
+	EXPECT_EQ(0, close(self->iommufd));
+}
+
+static int unplug_device(struct _test_data_hotplug *self)
+{
+	return monitor_command(self->monitor, "device_del nic0");
+}
+
+/* Nobody has it bound: it goes, and a file that was open can do nothing. */
+TEST_F(hotplug, open_not_bound)
+{
+	struct vfio_device_info info;
+
+	ASSERT_EQ(0, unplug_device(self));
+	ASSERT_TRUE(wait_present(self->bdf, false));
+	EXPECT_EQ(-ENODEV, vfio_bind(self->dev, self->iommufd, NULL));
+	EXPECT_EQ(-EINVAL, vfio_get_info(self->dev, &info));
+	EXPECT_EQ(0, close(self->dev));
+}
+
+/*
+ * Bound, attached, its memory and its registers mapped: the user is asked to
+ * let go and waited for, and goes on until then.  The memory stays mapped in
+ * the IOAS, which has no device then.
+ */
+TEST_F(hotplug, mapped)
+{
+	int request = eventfd(0, EFD_CLOEXEC), second;
+	void *mem = alloc_memory(PAGE), *regs;
+	uint32_t ioas, pt, id;
+	size_t size;
+
+	ASSERT_LE(0, request);
+	ASSERT_NE(NULL, mem);
+	second = vfio_cdev_open(self->bdf);
+	ASSERT_LE(0, second);
+	ASSERT_EQ(0, vfio_bind(self->dev, self->iommufd, NULL));
+	ASSERT_EQ(0, ioas_alloc(self->iommufd, &ioas));
+	ASSERT_EQ(0, ioas_map(self->iommufd, ioas, mem, PAGE, IOVA,
+			      IOMMU_MAP_RW));
+	pt = ioas;
+	ASSERT_EQ(0, vfio_attach(self->dev, &pt));
+	ASSERT_EQ(0, vfio_enable_dma(self->dev));
+	regs = vfio_region_mmap(self->dev, VFIO_PCI_BAR0_REGION_INDEX, &size);
+	ASSERT_NE(NULL, regs);
+	ASSERT_EQ(0, vfio_irq_enable(self->dev, VFIO_PCI_REQ_IRQ_INDEX,
+				     &request, 1));
+	ASSERT_EQ(0, unplug_device(self));
+	EXPECT_LE(1, eventfd_wait(request, TIMEOUT));
+	EXPECT_EQ(0, vfio_config_read(self->dev, 0, &id, sizeof(id)));
+	EXPECT_EQ(0x10d38086, id);
+	EXPECT_EQ(-EBUSY, iommu_destroy(self->iommufd, ioas));
+	/* The mapping of the registers holds the file. */
+	ASSERT_EQ(0, close(self->dev));
+	usleep(QUIET * 1000);
+	EXPECT_EQ(0, pci_present(self->bdf));
+	ASSERT_EQ(0, munmap(regs, size));
+	EXPECT_TRUE(wait_present(self->bdf, false));
+	EXPECT_EQ(-ENODEV, vfio_bind(second, self->iommufd, NULL));
+	EXPECT_EQ(0, close(second));
+	EXPECT_EQ(0, ioas_unmap(self->iommufd, ioas, IOVA, PAGE, NULL));
+	EXPECT_EQ(0, iommu_destroy(self->iommufd, ioas));
+	EXPECT_EQ(0, close(request));
 }
 
 TEST_HARNESS_MAIN

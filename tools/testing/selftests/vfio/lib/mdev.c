@@ -208,6 +208,14 @@ static int space_add(struct space *space, struct member *member,
 	return rc;
 }
 
+int space_add_file(struct space *space, struct member *member,
+		   const char *name, int file)
+{
+	if (space->way == WAY_CDEV)
+		return space_add(space, member, name, -1, file);
+	return space_add(space, member, name, file, -1);
+}
+
 int space_add_mdev(struct space *space, struct member *member,
 		   const char *uuid)
 {

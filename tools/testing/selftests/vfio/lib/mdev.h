@@ -69,6 +69,9 @@ int space_add_mdev(struct space *space, struct member *member,
 		   const char *uuid);
 /* A PCI device behind vfio-pci */
 int space_add_pci(struct space *space, struct member *member, const char *bdf);
+/* A device of either kind by what the way takes: its node or group, open. */
+int space_add_file(struct space *space, struct member *member,
+		   const char *name, int file);
 void member_close(struct member *member);
 
 #endif
