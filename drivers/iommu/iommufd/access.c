@@ -25,6 +25,7 @@
 
 #include "hwpt.h"
 #include "pages.h"
+#include "trace.h"
 
 /**
  * struct attachment - what an access has to do with an IOAS
@@ -107,7 +108,8 @@ iommufd_access_create(struct file *file, const struct iommufd_access_ops *ops,
 	struct iommufd_access *access;
 
 	if (!ictx)
-		return ERR_PTR(-EBADFD);
+		return ERR_PTR(iommufd_refuse(IOMMUFD_REASON_NOT_IOMMUFD,
+					      -EBADFD));
 	access = iommufd_object_alloc(ictx, struct iommufd_access,
 				      &iommufd_access_type);
 	if (IS_ERR(access))
@@ -190,10 +192,11 @@ static struct attachment *alloc_attachment(struct iommufd_access *access,
 	ioas = iommufd_ioas_get_held(access->ictx, ioas_id);
 	if (IS_ERR(ioas))
 		return ERR_CAST(ioas);
-	ret = -ENOMEM;
 	attachment = kzalloc(sizeof(*attachment), GFP_KERNEL_ACCOUNT);
-	if (!attachment)
+	if (!attachment) {
+		ret = iommufd_refuse(IOMMUFD_REASON_NO_MEMORY, -ENOMEM);
 		goto err_unhold;
+	}
 	attachment->user.needs_pages = access->ops->needs_pin_pages;
 	attachment->user.unmap = notify;
 	attachment->access = access;
