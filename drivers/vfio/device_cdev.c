@@ -31,6 +31,7 @@
 #include <linux/vfio.h>
 #include <linux/xarray.h>
 
+#include "trace.h"
 #include "vfio.h"
 
 /**
@@ -146,17 +147,26 @@ err_put:
 	return ret;
 }
 
-/* Returns the device with its registration held: undo by vfio_cdev_unclaim(). */
-static struct vfio_device *vfio_cdev_claim(struct vfio_cdev *cdev)
+static int vfio_cdev_refuse_claim(struct vfio_device_file *df)
 {
+	/* Another thread may be binding the same file. */
+	return vfio_refuse(READ_ONCE(df->device) ? VFIO_REASON_ALREADY_BOUND :
+						   VFIO_REASON_OTHER_FILE_BOUND,
+			   -EINVAL);
+}
+
+/* Returns the device with its registration held: undo by vfio_cdev_unclaim(). */
+static struct vfio_device *vfio_cdev_claim(struct vfio_device_file *df)
+{
+	struct vfio_cdev *cdev = df->cdev;
 	struct vfio_device *device;
 
 	xa_lock(&vfio_cdevs);
 	device = cdev->device;
 	if (cdev->bound)
-		device = ERR_PTR(-EINVAL);
+		device = ERR_PTR(vfio_cdev_refuse_claim(df));
 	else if (!device || !vfio_device_try_get_registration(device))
-		device = ERR_PTR(-ENODEV);
+		device = ERR_PTR(vfio_refuse(VFIO_REASON_DEVICE_GONE, -ENODEV));
 	else
 		cdev->bound = true;
 	xa_unlock(&vfio_cdevs);
@@ -180,7 +190,7 @@ static int vfio_cdev_block_group(struct vfio_group *group)
 
 	mutex_lock(&group->group_lock);
 	if (group->opened_file)
-		ret = -EBUSY;
+		ret = vfio_refuse(VFIO_REASON_GROUP_OPEN, -EBUSY);
 	else
 		group->cdev_users++;
 	mutex_unlock(&group->group_lock);
@@ -192,6 +202,14 @@ static void vfio_cdev_unblock_group(struct vfio_group *group)
 	mutex_lock(&group->group_lock);
 	group->cdev_users--;
 	mutex_unlock(&group->group_lock);
+}
+
+static int vfio_cdev_refuse_token(const uuid_t *token, int ret)
+{
+	if (ret == -EINVAL)
+		return vfio_refuse(VFIO_REASON_TOKEN_NOT_TAKEN, ret);
+	return vfio_refuse(token ? VFIO_REASON_TOKEN_WRONG :
+				   VFIO_REASON_TOKEN_MISSING, ret);
 }
 
 /*
@@ -207,20 +225,20 @@ static int vfio_cdev_check_token(struct vfio_device *device,
 	int ret;
 
 	if (!device->ops->match)
-		return token ? -EINVAL : 0;
+		return token ? vfio_cdev_refuse_token(token, -EINVAL) : 0;
 
 	if (token)
 		buf = kasprintf(GFP_KERNEL, "%s vf_token=%pUb", name, token);
 	else
 		buf = kstrdup(name, GFP_KERNEL);
 	if (!buf)
-		return -ENOMEM;
+		return vfio_refuse(VFIO_REASON_NO_MEMORY, -ENOMEM);
 
 	ret = device->ops->match(device, buf);
 	kfree(buf);
 	if (ret < 0)
-		return ret;
-	return ret ? 0 : -EINVAL;
+		return vfio_cdev_refuse_token(token, ret);
+	return ret ? 0 : vfio_refuse(VFIO_REASON_DRIVER_MATCH, -EINVAL);
 }
 
 /*
@@ -234,7 +252,7 @@ static int vfio_cdev_bind(struct vfio_device_file *df, struct file *iommufd,
 	u32 devid;
 	int ret;
 
-	device = vfio_cdev_claim(df->cdev);
+	device = vfio_cdev_claim(df);
 	if (IS_ERR(device))
 		return PTR_ERR(device);
 
@@ -251,13 +269,16 @@ static int vfio_cdev_bind(struct vfio_device_file *df, struct file *iommufd,
 	if (ret)
 		goto err_unbind;
 
-	ret = put_user(devid, out_devid);
-	if (ret)
+	if (put_user(devid, out_devid)) {
+		ret = vfio_refuse(VFIO_REASON_ARG_UNWRITABLE, -EFAULT);
 		goto err_unbind;
+	}
 
 	ret = vfio_device_enable(device, &df->kvm);
-	if (ret)
+	if (ret) {
+		vfio_refuse(VFIO_REASON_DRIVER_OPEN, ret);
 		goto err_unbind;
+	}
 
 	vfio_device_file_grant(df, device);
 	return 0;
@@ -278,28 +299,41 @@ static int vfio_cdev_get_token(uuid_t *token, u32 argsz,
 
 	if (argsz < offsetofend(struct vfio_device_bind_iommufd,
 				token_uuid_ptr))
-		return -EINVAL;
-	if (copy_from_user(&uptr, &arg->token_uuid_ptr, sizeof(uptr)) ||
-	    copy_from_user(token, u64_to_user_ptr(uptr), sizeof(*token)))
-		return -EFAULT;
+		return vfio_refuse(VFIO_REASON_NO_ROOM_FOR_TOKEN, -EINVAL);
+	if (copy_from_user(&uptr, &arg->token_uuid_ptr, sizeof(uptr)))
+		return vfio_refuse(VFIO_REASON_ARG_UNREADABLE, -EFAULT);
+	if (copy_from_user(token, u64_to_user_ptr(uptr), sizeof(*token)))
+		return vfio_refuse(VFIO_REASON_TOKEN_UNREADABLE, -EFAULT);
+	return 0;
+}
+
+static int vfio_cdev_get_bind(struct vfio_device_bind_iommufd *bind,
+			      const void __user *arg)
+{
+	const size_t minsz = offsetofend(typeof(*bind), out_devid);
+
+	if (copy_from_user(bind, arg, minsz))
+		return vfio_refuse(VFIO_REASON_ARG_UNREADABLE, -EFAULT);
+	if (bind->argsz < minsz)
+		return vfio_refuse(VFIO_REASON_ARGSZ_TOO_SMALL, -EINVAL);
+	if (bind->iommufd < 0)
+		return vfio_refuse(VFIO_REASON_IOMMUFD_NEGATIVE, -EINVAL);
+	if (bind->flags & ~VFIO_DEVICE_BIND_FLAG_TOKEN)
+		return vfio_refuse(VFIO_REASON_UNKNOWN_FLAG, -EINVAL);
 	return 0;
 }
 
 static int vfio_cdev_ioctl_bind(struct vfio_device_file *df,
 				struct vfio_device_bind_iommufd __user *arg)
 {
-	const size_t minsz = offsetofend(struct vfio_device_bind_iommufd,
-					 out_devid);
 	struct vfio_device_bind_iommufd bind;
 	uuid_t uuid, *token = NULL;
 	struct file *iommufd;
 	int ret;
 
-	if (copy_from_user(&bind, arg, minsz))
-		return -EFAULT;
-	if (bind.argsz < minsz || bind.iommufd < 0 ||
-	    bind.flags & ~VFIO_DEVICE_BIND_FLAG_TOKEN)
-		return -EINVAL;
+	ret = vfio_cdev_get_bind(&bind, arg);
+	if (ret)
+		return ret;
 
 	if (bind.flags & VFIO_DEVICE_BIND_FLAG_TOKEN) {
 		ret = vfio_cdev_get_token(&uuid, bind.argsz, arg);
@@ -310,11 +344,28 @@ static int vfio_cdev_ioctl_bind(struct vfio_device_file *df,
 
 	iommufd = fget(bind.iommufd);
 	if (!iommufd)
-		return -EBADF;
+		return vfio_refuse(VFIO_REASON_IOMMUFD_NOT_OPEN, -EBADF);
 
 	ret = vfio_cdev_bind(df, iommufd, token, &arg->out_devid);
 	fput(iommufd);
 	return ret;
+}
+
+/* A device that was not bound may have gone. */
+static void vfio_cdev_trace_bind(struct vfio_device_file *df, int ret)
+{
+	struct vfio_device *device;
+
+	if (!ret) {
+		trace_vfio_bind(df->device->dev, vfio_iommufd_id(df->device),
+				0);
+		return;
+	}
+
+	device = vfio_cdev_get_device(df->cdev);
+	trace_vfio_bind(device ? device->dev : NULL, 0, ret);
+	if (device)
+		vfio_device_put_registration(device);
 }
 
 /**
@@ -331,23 +382,26 @@ int vfio_cdev_ioctl(struct file *file, unsigned int cmd, void __user *arg)
 {
 	struct vfio_device_file *df = file->private_data;
 	struct vfio_device *device;
+	int ret;
 
-	switch (cmd) {
-	case VFIO_DEVICE_BIND_IOMMUFD:
-		return df->cdev ? vfio_cdev_ioctl_bind(df, arg) : -EINVAL;
-	case VFIO_DEVICE_ATTACH_IOMMUFD_PT:
-	case VFIO_DEVICE_DETACH_IOMMUFD_PT:
-		break;
-	default:
-		return -ENOIOCTLCMD;
+	if (cmd == VFIO_DEVICE_BIND_IOMMUFD) {
+		if (!df->cdev)
+			return vfio_refuse(VFIO_REASON_FILE_OF_GROUP, -EINVAL);
+		ret = vfio_cdev_ioctl_bind(df, arg);
+		if (trace_vfio_bind_enabled())
+			vfio_cdev_trace_bind(df, ret);
+		return ret;
 	}
 
-	if (!df->cdev)
-		return -ENOTTY;
+	/* A file of the group has its device from the start. */
 	device = vfio_device_from_file(file);
 	if (!device)
-		return -EINVAL;
-
+		return vfio_refuse(VFIO_REASON_NOT_BOUND, -EINVAL);
+	if (cmd != VFIO_DEVICE_ATTACH_IOMMUFD_PT &&
+	    cmd != VFIO_DEVICE_DETACH_IOMMUFD_PT)
+		return -ENOIOCTLCMD;
+	if (!df->cdev)
+		return vfio_refuse(VFIO_REASON_FILE_OF_GROUP, -ENOTTY);
 	if (cmd == VFIO_DEVICE_ATTACH_IOMMUFD_PT)
 		return vfio_iommufd_attach(device, arg);
 	return vfio_iommufd_detach(device, arg);
@@ -366,6 +420,7 @@ void vfio_cdev_release(struct vfio_device_file *df)
 
 	if (device) {
 		vfio_device_disable(device);
+		vfio_trace_unbind(device);
 		vfio_iommufd_unbind(device);
 		vfio_cdev_unblock_group(device->group);
 		vfio_cdev_unclaim(df->cdev, device);

@@ -20,6 +20,7 @@
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
 
+#include "trace.h"
 #include "vfio.h"
 
 /**
@@ -81,7 +82,7 @@ int vfio_iommufd_bind(struct vfio_device *device, struct file *iommufd,
 	struct iommufd_device *idev = NULL;
 
 	if (type == VFIO_NO_IOMMU && !capable(CAP_SYS_RAWIO))
-		return -EPERM;
+		return vfio_refuse(VFIO_REASON_NOT_PRIVILEGED, -EPERM);
 
 	if (type == VFIO_IOMMU)
 		idev = iommufd_device_bind(iommufd, device->dev, id);
@@ -129,20 +130,17 @@ void vfio_iommufd_unbind(struct vfio_device *device)
 		iommufd_access_destroy(access);
 }
 
-/* The iommufd that the device is bound to, or NULL, and its id there. */
-static struct file *bound_to(struct vfio_device *device, u32 *id)
+/*
+ * The device's id in its iommufd, 0 without one.  Either dev_set->lock is held,
+ * or the device stays bound for another reason.
+ */
+static u32 id_of(struct vfio_device *device)
 {
-	lockdep_assert_held(&device->dev_set->lock);
-
-	if (device->iommufd_device) {
-		*id = iommufd_device_id(device->iommufd_device);
-		return iommufd_device_file(device->iommufd_device);
-	}
-	if (device->iommufd_access) {
-		*id = iommufd_access_id(device->iommufd_access);
-		return iommufd_access_file(device->iommufd_access);
-	}
-	return NULL;
+	if (device->iommufd_device)
+		return iommufd_device_id(device->iommufd_device);
+	if (device->iommufd_access)
+		return iommufd_access_id(device->iommufd_access);
+	return 0;
 }
 
 /**
@@ -154,10 +152,10 @@ static struct file *bound_to(struct vfio_device *device, u32 *id)
  */
 u32 vfio_iommufd_id(struct vfio_device *device)
 {
-	u32 id = 0;
+	u32 id;
 
 	mutex_lock(&device->dev_set->lock);
-	bound_to(device, &id);
+	id = id_of(device);
 	mutex_unlock(&device->dev_set->lock);
 	return id;
 }
@@ -172,11 +170,13 @@ u32 vfio_iommufd_id(struct vfio_device *device)
  */
 struct file *vfio_device_iommufd(struct vfio_device *device)
 {
-	u32 id;
-
 	lockdep_assert_held(&device->dev_set->lock);
 
-	return device->bound_by_node ? bound_to(device, &id) : NULL;
+	if (!device->bound_by_node)
+		return NULL;
+	return device->iommufd_device ?
+		iommufd_device_file(device->iommufd_device) :
+		iommufd_access_file(device->iommufd_access);
 }
 EXPORT_SYMBOL_GPL(vfio_device_iommufd);
 
@@ -194,12 +194,9 @@ int vfio_device_devid(struct vfio_device *device, struct file *iommufd)
 {
 	struct iommu_group *group;
 	bool owned;
-	u32 id;
 
-	if (vfio_device_iommufd(device) == iommufd) {
-		bound_to(device, &id);
-		return id;
-	}
+	if (vfio_device_iommufd(device) == iommufd)
+		return id_of(device);
 
 	group = iommu_group_get(device->dev);
 	if (!group)
@@ -217,8 +214,63 @@ static int attach(struct vfio_device *device, u32 *pt_id)
 	if (device->iommufd_device)
 		return iommufd_device_replace(device->iommufd_device, pt_id);
 	if (device->group->type == VFIO_NO_IOMMU)
-		return -EOPNOTSUPP;
+		return vfio_refuse(VFIO_REASON_NO_IOMMU, -EOPNOTSUPP);
 	return iommufd_access_replace(device->iommufd_access, *pt_id);
+}
+
+static void trace_attach(struct vfio_device *device, u32 pt, u32 used, int ret)
+{
+	if (trace_vfio_attach_enabled())
+		trace_vfio_attach(device->dev, id_of(device), pt, used, ret);
+}
+
+/* Of PASIDs, which there are none of */
+static int refuse_pasid(u32 argsz, size_t needed)
+{
+	if (argsz < needed)
+		return vfio_refuse(VFIO_REASON_NO_ROOM_FOR_PASID, -EINVAL);
+	return vfio_refuse(VFIO_REASON_NO_PASIDS, -EOPNOTSUPP);
+}
+
+static int get_attach(struct vfio_device_attach_iommufd_pt *cmd,
+		      const void __user *arg)
+{
+	const size_t minsz = offsetofend(typeof(*cmd), pt_id);
+
+	if (copy_from_user(cmd, arg, minsz))
+		return vfio_refuse(VFIO_REASON_ARG_UNREADABLE, -EFAULT);
+	if (cmd->argsz < minsz)
+		return vfio_refuse(VFIO_REASON_ARGSZ_TOO_SMALL, -EINVAL);
+	if (cmd->flags & ~VFIO_DEVICE_ATTACH_PASID)
+		return vfio_refuse(VFIO_REASON_UNKNOWN_FLAG, -EINVAL);
+	if (cmd->flags & VFIO_DEVICE_ATTACH_PASID)
+		return refuse_pasid(cmd->argsz, offsetofend(typeof(*cmd),
+							    pasid));
+	return 0;
+}
+
+/* @pt: set to what is to be used; @used: to what is used */
+static int ioctl_attach(struct vfio_device *device,
+			struct vfio_device_attach_iommufd_pt __user *arg,
+			u32 *pt, u32 *used)
+{
+	struct vfio_device_attach_iommufd_pt cmd;
+	int ret;
+
+	ret = get_attach(&cmd, arg);
+	if (ret)
+		return ret;
+	*pt = cmd.pt_id;
+	*used = cmd.pt_id;
+	if (put_user(*pt, &arg->pt_id))
+		return vfio_refuse(VFIO_REASON_ARG_UNWRITABLE, -EFAULT);
+
+	ret = attach(device, used);
+	if (ret)
+		return ret;
+	if (put_user(*used, &arg->pt_id))
+		return vfio_refuse(VFIO_REASON_ATTACHED_UNTOLD, -EFAULT);
+	return 0;
 }
 
 /**
@@ -239,25 +291,29 @@ static int attach(struct vfio_device *device, u32 *pt_id)
  */
 int vfio_iommufd_attach(struct vfio_device *device, void __user *arg)
 {
-	struct vfio_device_attach_iommufd_pt __user *uattach = arg;
-	struct vfio_device_attach_iommufd_pt cmd;
-	const size_t minsz = offsetofend(typeof(cmd), pt_id);
+	u32 pt = 0, used = 0;
 	int ret;
 
-	if (copy_from_user(&cmd, uattach, minsz))
-		return -EFAULT;
-	if (cmd.argsz < minsz || cmd.flags & ~VFIO_DEVICE_ATTACH_PASID)
-		return -EINVAL;
-	if (cmd.flags & VFIO_DEVICE_ATTACH_PASID)
-		return cmd.argsz < offsetofend(typeof(cmd), pasid) ?
-			-EINVAL : -EOPNOTSUPP;
-	if (put_user(cmd.pt_id, &uattach->pt_id))
-		return -EFAULT;
+	ret = ioctl_attach(device, arg, &pt, &used);
+	trace_attach(device, pt, used, ret);
+	return ret;
+}
 
-	ret = attach(device, &cmd.pt_id);
-	if (ret)
-		return ret;
-	return put_user(cmd.pt_id, &uattach->pt_id);
+static int get_detach(const void __user *arg)
+{
+	struct vfio_device_detach_iommufd_pt detach;
+	const size_t minsz = offsetofend(typeof(detach), flags);
+
+	if (copy_from_user(&detach, arg, minsz))
+		return vfio_refuse(VFIO_REASON_ARG_UNREADABLE, -EFAULT);
+	if (detach.argsz < minsz)
+		return vfio_refuse(VFIO_REASON_ARGSZ_TOO_SMALL, -EINVAL);
+	if (detach.flags & ~VFIO_DEVICE_DETACH_PASID)
+		return vfio_refuse(VFIO_REASON_UNKNOWN_FLAG, -EINVAL);
+	if (detach.flags & VFIO_DEVICE_DETACH_PASID)
+		return refuse_pasid(detach.argsz, offsetofend(typeof(detach),
+							      pasid));
+	return 0;
 }
 
 /**
@@ -270,22 +326,15 @@ int vfio_iommufd_attach(struct vfio_device *device, void __user *arg)
  */
 int vfio_iommufd_detach(struct vfio_device *device, void __user *arg)
 {
-	struct vfio_device_detach_iommufd_pt detach;
-	const size_t minsz = offsetofend(typeof(detach), flags);
+	int ret = get_detach(arg);
 
-	if (copy_from_user(&detach, arg, minsz))
-		return -EFAULT;
-	if (detach.argsz < minsz || detach.flags & ~VFIO_DEVICE_DETACH_PASID)
-		return -EINVAL;
-	if (detach.flags & VFIO_DEVICE_DETACH_PASID)
-		return detach.argsz < offsetofend(typeof(detach), pasid) ?
-			-EINVAL : -EOPNOTSUPP;
-
-	if (device->iommufd_device)
+	if (!ret && device->iommufd_device)
 		iommufd_device_detach(device->iommufd_device);
-	else
+	else if (!ret)
 		iommufd_access_detach(device->iommufd_access);
-	return 0;
+	if (trace_vfio_detach_enabled())
+		trace_vfio_detach(device->dev, id_of(device), ret);
+	return ret;
 }
 
 /* ---- groups ---- */
@@ -361,26 +410,34 @@ void vfio_iommufd_remove_group(struct vfio_group *group)
 /* Attaches to the address space that the container's ioctls mean. */
 static int attach_for_group(struct vfio_device *device)
 {
-	u32 ioas_id;
+	u32 ioas_id, used;
 	int ret;
 
 	if (device->group->type == VFIO_NO_IOMMU)
 		return 0;
 	ret = iommufd_vfio_ioas_id(device->group->iommufd, &ioas_id);
-	return ret ?: attach(device, &ioas_id);
+	if (ret)
+		return ret;
+	used = ioas_id;
+	ret = attach(device, &used);
+	trace_attach(device, ioas_id, used, ret);
+	return ret;
 }
 
 static int open_first(struct vfio_device *device)
 {
-	u32 id;
+	u32 id = 0;
 	int ret;
 
 	ret = vfio_iommufd_bind(device, device->group->iommufd, false, &id);
+	trace_vfio_bind(device->dev, id, ret);
 	if (ret)
 		return ret;
 	ret = vfio_device_enable(device, &device->group->kvm);
-	if (ret)
+	if (ret) {
+		vfio_refuse(VFIO_REASON_DRIVER_OPEN, ret);
 		goto err_unbind;
+	}
 	ret = attach_for_group(device);
 	if (ret)
 		goto err_disable;
@@ -389,6 +446,7 @@ static int open_first(struct vfio_device *device)
 err_disable:
 	vfio_device_disable(device);
 err_unbind:
+	vfio_trace_unbind(device);
 	vfio_iommufd_unbind(device);
 	return ret;
 }
@@ -437,8 +495,10 @@ void vfio_iommufd_group_close(struct vfio_device *device)
 	lockdep_assert_held(&group->group_lock);
 
 	vfio_device_disable(device);
-	if (!READ_ONCE(device->open_count))
+	if (!READ_ONCE(device->open_count)) {
+		vfio_trace_unbind(device);
 		vfio_iommufd_unbind(device);
+	}
 
 	group->container_users--;
 	fput(group->opened_file);
