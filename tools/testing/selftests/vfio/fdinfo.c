@@ -9,7 +9,7 @@
 #define ID_KEY		"vfio-iommufd-devid: "
 
 /* What stands behind a key; false when it is not there. */
-static bool fdinfo(int fd, const char *key, char *value, size_t len)
+static bool tell(int fd, const char *key, char *value, size_t len)
 {
 	char path[64], line[PATH_MAX + 64];
 	bool found = false;
@@ -36,7 +36,7 @@ static void expect_path(struct __test_metadata *_metadata, int fd,
 
 	snprintf(link, sizeof(link), "/sys/bus/pci/devices/%s", bdf);
 	ASSERT_NE(NULL, realpath(link, expected));
-	ASSERT_TRUE(fdinfo(fd, PATH_KEY, value, sizeof(value)));
+	ASSERT_TRUE(tell(fd, PATH_KEY, value, sizeof(value)));
 	EXPECT_STREQ(expected, value);
 }
 
@@ -53,10 +53,10 @@ TEST(node)
 	dev = vfio_cdev_open(bdf);
 	ASSERT_LE(0, dev);
 	expect_path(_metadata, dev, bdf);
-	EXPECT_FALSE(fdinfo(dev, ID_KEY, value, sizeof(value)));
+	EXPECT_FALSE(tell(dev, ID_KEY, value, sizeof(value)));
 	ASSERT_EQ(0, vfio_bind(dev, iommufd, &id));
 	expect_path(_metadata, dev, bdf);
-	ASSERT_TRUE(fdinfo(dev, ID_KEY, value, sizeof(value)));
+	ASSERT_TRUE(tell(dev, ID_KEY, value, sizeof(value)));
 	EXPECT_EQ(id, strtoul(value, NULL, 10));
 }
 
@@ -72,7 +72,7 @@ TEST(node_of_nothing)
 	dev = vfio_cdev_open(bdf);
 	ASSERT_LE(0, dev);
 	ASSERT_EQ(0, pci_unbind_driver(bdf));
-	EXPECT_FALSE(fdinfo(dev, PATH_KEY, value, sizeof(value)));
+	EXPECT_FALSE(tell(dev, PATH_KEY, value, sizeof(value)));
 	EXPECT_EQ(0, close(dev));
 }
 
@@ -89,7 +89,7 @@ static void by_group(struct __test_metadata *_metadata, const char *container,
 	dev = vfio_group_get_device(t1.group, bdf);
 	ASSERT_LE(0, dev);
 	expect_path(_metadata, dev, bdf);
-	EXPECT_EQ(has_id, fdinfo(dev, ID_KEY, value, sizeof(value)));
+	EXPECT_EQ(has_id, tell(dev, ID_KEY, value, sizeof(value)));
 	EXPECT_EQ(0, close(dev));
 	type1_close(&t1);
 }

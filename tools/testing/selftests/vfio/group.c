@@ -9,6 +9,10 @@
  *
  * once with two functions on the root bus and once with two behind a port.
  */
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "fds.h"
 #include "type1.h"
 #include "vfio_test.h"
 
@@ -352,6 +356,102 @@ TEST_F(paths, group_file_outlives_group)
 	EXPECT_EQ(-EBUSY, vfio_bind(self->dev, self->iommufd, NULL));
 	ASSERT_EQ(0, close(dev));
 	EXPECT_EQ(0, vfio_bind(self->dev, self->iommufd, NULL));
+}
+
+/*
+ * A process that only holds a file, which it got from another one.  It tells
+ * when it has the file, and keeps it until it is let go.
+ */
+struct holder {
+	pid_t pid;
+	int sock;
+};
+
+static void hold(int sock)
+{
+	char byte = 0;
+	int fd;
+
+	if (!receive_fds(sock, &fd, 1) && write(sock, &byte, 1) == 1)
+		(void)!read(sock, &byte, 1);
+	_exit(0);
+}
+
+/* Hands @fd over, and has it no more itself. */
+static void give_away(struct __test_metadata *_metadata, struct holder *holder,
+		      int fd)
+{
+	int sock[2];
+	char byte;
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sock));
+	holder->pid = fork();
+	ASSERT_LE(0, holder->pid);
+	if (!holder->pid) {
+		close(sock[0]);
+		close(fd);
+		hold(sock[1]);
+	}
+	ASSERT_EQ(0, close(sock[1]));
+	holder->sock = sock[0];
+	ASSERT_EQ(0, send_fds(holder->sock, &fd, 1));
+	ASSERT_EQ(1, read(holder->sock, &byte, 1));
+	ASSERT_EQ(0, close(fd));
+}
+
+static void end_holder(struct __test_metadata *_metadata, struct holder *holder)
+{
+	ASSERT_EQ(0, close(holder->sock));
+	ASSERT_EQ(holder->pid, waitpid(holder->pid, NULL, 0));
+}
+
+/* Each file keeps the other way shut in whose hands it may be. */
+TEST_F(paths, group_passed_on)
+{
+	struct holder holder;
+	int group = vfio_group_open(self->bdf);
+
+	ASSERT_LE(0, group);
+	EXPECT_EQ(0, close(self->dev));
+	give_away(_metadata, &holder, group);
+	self->dev = vfio_cdev_open(self->bdf);
+	ASSERT_LE(0, self->dev);
+	EXPECT_EQ(-EBUSY, vfio_bind(self->dev, self->iommufd, NULL));
+	end_holder(_metadata, &holder);
+	EXPECT_EQ(0, vfio_bind(self->dev, self->iommufd, NULL));
+}
+
+TEST_F(paths, device_of_group_passed_on)
+{
+	struct holder holder;
+	struct type1 t1;
+	int dev;
+
+	ASSERT_EQ(0, type1_open(&t1, self->bdf));
+	dev = vfio_group_get_device(t1.group, self->bdf);
+	ASSERT_LE(0, dev);
+	ASSERT_EQ(0, close(t1.group));
+	ASSERT_EQ(0, close(t1.container));
+	give_away(_metadata, &holder, dev);
+	EXPECT_EQ(-EBUSY, vfio_bind(self->dev, self->iommufd, NULL));
+	end_holder(_metadata, &holder);
+	EXPECT_EQ(0, vfio_bind(self->dev, self->iommufd, NULL));
+}
+
+TEST_F(paths, bound_node_passed_on)
+{
+	struct holder holder;
+	int group;
+
+	ASSERT_EQ(0, vfio_bind(self->dev, self->iommufd, NULL));
+	give_away(_metadata, &holder, self->dev);
+	EXPECT_EQ(-EBUSY, vfio_group_open(self->bdf));
+	end_holder(_metadata, &holder);
+	group = vfio_group_open(self->bdf);
+	EXPECT_LE(0, group);
+	EXPECT_EQ(0, close(group));
+	self->dev = vfio_cdev_open(self->bdf);
+	ASSERT_LE(0, self->dev);
 }
 
 TEST_HARNESS_MAIN

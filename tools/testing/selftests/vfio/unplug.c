@@ -295,14 +295,15 @@ FIXTURE_SETUP(hotplug)
 	ASSERT_LE(0, self->dev);
 }
 
+#define PLUG	"device_add e1000e,id=nic0,bus=port1,romfile="
+
 /* The machine is told a moment after the kernel let the device go. */
 static int plug_device(struct _test_data_hotplug *self)
 {
 	int tries, rc = -EIO;
 
 	for (tries = 0; rc == -EIO && tries < 10; tries++)
-		rc = monitor_command(self->monitor, "device_add "
-				     "e1000e,id=nic0,bus=port1,romfile=");
+		rc = monitor_command(self->monitor, PLUG);
 	return rc;
 }
 
