@@ -7,13 +7,11 @@
  *
  * The events are read from a trace instance that belongs to the test.
  */
-#include <sys/stat.h>
-
 #include "iommufd_utils.h"
 #include "fail.h"
+#include "trace.h"
 #include "../../../../drivers/iommu/iommufd/iommufd_test.h"
 
-#define TRACING	"/sys/kernel/tracing/instances/iommufd_test"
 #define IOVA	((uint64_t)MOCK_APERTURE_START)
 #define HALF	(PAGE / 2)			/* the mock's page */
 #define RESERVED (IOVA + 16 * MB)		/* a page */
@@ -63,79 +61,12 @@ static int mock_fail(int fd, uint32_t op, uint32_t nth)
 	return test_op(fd, IOMMU_TEST_OP_MOCK_FAIL, 0, &cmd);
 }
 
-/* ---- the trace ---- */
-
-static int write_file(const char *path, const char *text)
+static int begin_trace(void)
 {
-	int fd = open(path, O_WRONLY | O_TRUNC);
-	ssize_t rc;
+	int rc = trace_begin();
 
-	if (fd < 0)
-		return -errno;
-	rc = write(fd, text, strlen(text));
-	close(fd);
-	return rc < 0 ? -errno : 0;
+	return rc ?: trace_enable("iommufd");
 }
-
-static int trace_begin(void)
-{
-	if (mkdir(TRACING, 0700) && errno != EEXIST)
-		return -errno;
-	return write_file(TRACING "/events/iommufd/enable", "1");
-}
-
-static void trace_end(void)
-{
-	write_file(TRACING "/events/iommufd/enable", "0");
-	rmdir(TRACING);
-}
-
-static void trace_clear(void)
-{
-	write_file(TRACING "/trace", "");
-}
-
-/*
- * What the last event of the name says; empty without one.  The number of such
- * events.
- */
-static int trace_last(const char *name, char *text, size_t size)
-{
-	char line[512], mark[64], *at;
-	int found = 0;
-	FILE *file;
-
-	*text = 0;
-	snprintf(mark, sizeof(mark), ": %s: ", name);
-	file = fopen(TRACING "/trace", "r");
-	if (!file)
-		return -errno;
-	while (fgets(line, sizeof(line), file)) {
-		at = strstr(line, mark);
-		if (line[0] == '#' || !at)
-			continue;
-		line[strcspn(line, "\n")] = 0;
-		snprintf(text, size, "%s", at + strlen(mark));
-		found++;
-	}
-	fclose(file);
-	return found;
-}
-
-/* The last event of the name says just this. */
-#define EXPECT_EVENT(name, fmt, ...) do {				\
-	char __want[256], __text[256];					\
-									\
-	snprintf(__want, sizeof(__want), fmt, ##__VA_ARGS__);		\
-	EXPECT_LT(0, trace_last(name, __text, sizeof(__text)));		\
-	EXPECT_STREQ(__want, __text);					\
-} while (0)
-
-#define EXPECT_NO_EVENT(name) do {					\
-	char __text[256];						\
-									\
-	EXPECT_EQ(0, trace_last(name, __text, sizeof(__text)));		\
-} while (0)
 
 FIXTURE_SETUP(trace)
 {
@@ -147,9 +78,8 @@ FIXTURE_SETUP(trace)
 	ASSERT_EQ(0, reserve(self->fd, self->ioas, RESERVED, PAGE));
 	self->mem = alloc_memory(MB);
 	ASSERT_NE(NULL, self->mem);
-	ASSERT_EQ(0, trace_begin())
+	ASSERT_EQ(0, begin_trace())
 		TH_LOG("the kernel has no tracepoints of iommufd");
-	trace_clear();
 }
 
 FIXTURE_TEARDOWN(trace)
@@ -731,7 +661,7 @@ static void expect_causes(struct __test_metadata *_metadata,
 		cause = &causes[i];
 		for (j = 0; j < i; j++)
 			EXPECT_STRNE(causes[j].reason, cause->reason);
-		trace_clear();
+		EXPECT_EQ(0, trace_clear());
 		EXPECT_EQ(cause->errno_, cause->provoke(self))
 			TH_LOG("%s", cause->reason);
 		EXPECT_EVENT("iommufd_refused", "reason=%s ret=%d",
@@ -829,8 +759,7 @@ FIXTURE_SETUP(hardware)
 	vdev_bind(_metadata, &self->first, "EDU_MF0", self->fd);
 	vdev_bind(_metadata, &self->second, "EDU_MF1", self->fd);
 	ASSERT_EQ(0, ioas_alloc(self->fd, &self->ioas));
-	ASSERT_EQ(0, trace_begin());
-	trace_clear();
+	ASSERT_EQ(0, begin_trace());
 }
 
 FIXTURE_TEARDOWN(hardware)
