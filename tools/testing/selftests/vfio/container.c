@@ -8,12 +8,16 @@
  */
 #include <pthread.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 
+#include "fail.h"
 #include "type1.h"
 #include "vfio_test.h"
 
 #define IOVA		0x1000000UL
 #define TYPE1_RW	(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
+#define NOBODY		65534
+#define FAIL_MOST	1000	/* no ioctl allocates more often */
 
 /* The IOAS that the container's ioctls mean. */
 static int vfio_ioas(int iommufd, uint32_t *id)
@@ -244,6 +248,60 @@ TEST_F(container, unreachable)
 	EXPECT_LE(0, vfio_group_get_device(self->t1.group, self->bdf));
 }
 
+/* Memory that the program no longer has is pinned, or not, by the open. */
+TEST_F(container, memory_gone)
+{
+	set_container(_metadata, self);
+	ASSERT_EQ(0, type1_map(&self->t1, self->mem, PAGE, IOVA, TYPE1_RW));
+	ASSERT_EQ(0, munmap(self->mem, PAGE));
+	EXPECT_EQ(-EFAULT, vfio_group_get_device(self->t1.group, self->bdf));
+	ASSERT_EQ(0, type1_unmap(&self->t1, IOVA, PAGE));
+	EXPECT_LE(0, vfio_group_get_device(self->t1.group, self->bdf));
+}
+
+/* So is more than the program may pin. */
+TEST_F(container, memlock)
+{
+	struct rlimit limit = { 0 };
+
+	set_container(_metadata, self);
+	ASSERT_EQ(0, setrlimit(RLIMIT_MEMLOCK, &limit));
+	ASSERT_EQ(0, setresuid(NOBODY, NOBODY, NOBODY));
+	ASSERT_EQ(0, type1_map(&self->t1, self->mem, PAGE, IOVA, TYPE1_RW));
+	EXPECT_EQ(-ENOMEM, vfio_group_get_device(self->t1.group, self->bdf));
+	ASSERT_EQ(0, type1_unmap(&self->t1, IOVA, PAGE));
+	EXPECT_LE(0, vfio_group_get_device(self->t1.group, self->bdf));
+}
+
+/* A kernel driver uses a device of the group: EPERM when one is opened. */
+TEST_F(container, kernel_driver)
+{
+	const char *kernels = REQUIRE_ENV("RNG_MF0");
+	const char *ours = REQUIRE_DEVICE("EDU_MF4");
+	int group;
+
+	ASSERT_EQ(0, pci_bind_driver(kernels, "virtio-pci"));
+	group = vfio_group_open(ours);
+	ASSERT_LE(0, group);
+	EXPECT_EQ(0, group_flags(group));
+	ASSERT_EQ(0, vfio_group_set_container(group, self->t1.container));
+	EXPECT_EQ(-EPERM, vfio_group_get_device(group, ours));
+	ASSERT_EQ(0, pci_unbind_driver(kernels));
+	EXPECT_LE(0, vfio_group_get_device(group, ours));
+}
+
+/* Interrupts are not isolated: EPERM, unless the administrator allows it. */
+TEST_F(container, unsafe_interrupts)
+{
+	if (!iommu_is("virtio"))
+		SKIP_TEST("this machine isolates MSIs");
+	set_container(_metadata, self);
+	ASSERT_EQ(0, sysfs_write(UNSAFE_INTERRUPTS, "N"));
+	EXPECT_EQ(-EPERM, vfio_group_get_device(self->t1.group, self->bdf));
+	ASSERT_EQ(0, sysfs_write(UNSAFE_INTERRUPTS, "Y"));
+	EXPECT_LE(0, vfio_group_get_device(self->t1.group, self->bdf));
+}
+
 /* Two groups in one iommufd share what is mapped, and one page table. */
 TEST_F(container, two_groups)
 {
@@ -362,6 +420,57 @@ TEST_F(container, type1_version_1)
 	EXPECT_TRUE(dma_works(&edu, mem, HUGE));
 	EXPECT_TRUE(dma_is_blocked(&edu, mem + PAGE, HUGE + PAGE));
 	EXPECT_TRUE(dma_works(&edu, mem + 2 * PAGE, HUGE + 2 * PAGE));
+}
+
+/*
+ * Every allocation fails once, of SET_CONTAINER and of GET_DEVICE_FD: ENOMEM,
+ * and nothing has happened; or it can do without.  The device has no interrupt
+ * pin, see bind_fail_nth of cdev.c.
+ */
+TEST(fail_nth)
+{
+	int fd = fail_nth_open(), group, iommufd, injected = 1, dev, rc;
+	unsigned int nth, not_set = 0, not_opened = 0;
+	const char *bdf;
+
+	REQUIRE_IOMMU();
+	bdf = REQUIRE_DEVICE("TESTDEV0");
+	ASSERT_LE(0, fd);
+	group = vfio_group_open(bdf);
+	ASSERT_LE(0, group);
+	for (nth = 1; injected && nth < FAIL_MOST; nth++) {
+		iommufd = iommu_open();
+		ASSERT_LE(0, iommufd);
+		ASSERT_EQ(0, fail_nth_arm(fd, nth));
+		rc = vfio_group_set_container(group, iommufd);
+		injected = fail_nth_disarm(fd);
+		ASSERT_LE(0, injected);
+		if (rc) {
+			ASSERT_EQ(-ENOMEM, rc);
+			not_set++;
+		}
+		ASSERT_EQ(rc ? -EINVAL : 0, unset_container(group));
+		ASSERT_EQ(0, close(iommufd));
+	}
+	EXPECT_LT(0, not_set);
+
+	iommufd = iommu_open();
+	ASSERT_EQ(0, vfio_group_set_container(group, iommufd));
+	for (nth = 1, injected = 1; injected && nth < FAIL_MOST; nth++) {
+		ASSERT_EQ(0, fail_nth_arm(fd, nth));
+		dev = vfio_group_get_device(group, bdf);
+		injected = fail_nth_disarm(fd);
+		ASSERT_LE(0, injected);
+		if (dev < 0) {
+			ASSERT_EQ(-ENOMEM, dev);
+			not_opened++;
+		} else {
+			ASSERT_EQ(0, close(dev));
+		}
+	}
+	ASSERT_EQ(0, injected);
+	EXPECT_LT(0, not_opened);
+	EXPECT_EQ(0, unset_container(group));
 }
 
 /* Two threads: one opens the group's way, the other binds by the node. */

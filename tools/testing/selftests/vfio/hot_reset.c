@@ -210,12 +210,24 @@ FIXTURE(group) {
 	int dev;
 };
 
+FIXTURE_VARIANT(group) {
+	const char *container;
+};
+
+FIXTURE_VARIANT_ADD(group, vfio) {
+	.container = VFIO_CONTAINER,
+};
+
+FIXTURE_VARIANT_ADD(group, iommufd) {
+	.container = "/dev/iommu",
+};
+
 FIXTURE_SETUP(group)
 {
 	REQUIRE_IOMMU();
 	self->bdf = REQUIRE_DEVICE("EDU_MF2");
 	self->sibling = REQUIRE_DEVICE("EDU_MF3");
-	ASSERT_EQ(0, type1_open(&self->t1, self->bdf));
+	ASSERT_EQ(0, type1_open_by(&self->t1, self->bdf, variant->container));
 	self->dev = vfio_group_get_device(self->t1.group, self->bdf);
 	ASSERT_LE(0, self->dev);
 }

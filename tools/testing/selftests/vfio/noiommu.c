@@ -7,9 +7,12 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "mdev.h"
 #include "type1.h"
 #include "vfio_test.h"
 
+#define MODULE	"/t/test_mdev.ko"
+#define UUID	"6d4f7e52-1d0c-4f5b-9a2e-2c5d1c0a8e21"
 #define ENABLE	"/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
 
 static int drop_cap(unsigned int cap)
@@ -168,6 +171,31 @@ TEST_F(noiommu, group_does_not_mix)
 	ASSERT_EQ(0, xioctl(self->iommufd, IOMMU_VFIO_IOAS, &cmd));
 	EXPECT_EQ(0, vfio_group_set_container(group, self->iommufd));
 	EXPECT_EQ(0, close(group));
+}
+
+/* Nor do groups of both kinds mix, whichever comes first. */
+TEST_F(noiommu, groups_do_not_mix)
+{
+	int group, emulated;
+
+	ASSERT_EQ(0, module_load(MODULE));
+	mdev_remove(UUID);
+	ASSERT_EQ(0, mdev_create("test_mdev", "test_mdev-dma", UUID));
+	emulated = mdev_group_open(UUID);
+	ASSERT_LE(0, emulated);
+	group = noiommu_group_open(self->bdf);
+	ASSERT_LE(0, group);
+
+	ASSERT_EQ(0, vfio_group_set_container(group, self->iommufd));
+	EXPECT_EQ(-EINVAL, vfio_group_set_container(emulated, self->iommufd));
+	ASSERT_EQ(0, close(group));
+	ASSERT_EQ(0, vfio_group_set_container(emulated, self->iommufd));
+	group = noiommu_group_open(self->bdf);
+	ASSERT_LE(0, group);
+	EXPECT_EQ(-EINVAL, vfio_group_set_container(group, self->iommufd));
+	EXPECT_EQ(0, close(group));
+	EXPECT_EQ(0, close(emulated));
+	EXPECT_EQ(0, mdev_remove(UUID));
 }
 
 /* SET_CONTAINER, SET_IOMMU and the open of the device take CAP_SYS_RAWIO. */

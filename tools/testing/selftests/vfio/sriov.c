@@ -274,17 +274,19 @@ TEST_F(sriov, token_feature)
 }
 
 /* GET_DEVICE_FD of a VF, and of a PF whose VF is in use: as BIND. */
-TEST_F(sriov, group_path)
+static void groups_need_token(struct __test_metadata *_metadata,
+			      struct _test_data_sriov *self,
+			      const char *container)
 {
 	struct type1 vf_t1, pf_t1;
 	int vf, pf;
 
-	ASSERT_EQ(0, type1_open(&vf_t1, self->vf[0]));
+	ASSERT_EQ(0, type1_open_by(&vf_t1, self->vf[0], container));
 	EXPECT_EQ(-EACCES, get_device(&vf_t1, self->vf[0], NULL));
 	EXPECT_EQ(-EACCES, get_device(&vf_t1, self->vf[0], other_token));
 	vf = get_device(&vf_t1, self->vf[0], token);
 	ASSERT_LE(0, vf);
-	ASSERT_EQ(0, type1_open(&pf_t1, self->pf));
+	ASSERT_EQ(0, type1_open_by(&pf_t1, self->pf, container));
 	EXPECT_EQ(-EACCES, get_device(&pf_t1, self->pf, NULL));
 	EXPECT_EQ(-EACCES, get_device(&pf_t1, self->pf, other_token));
 	pf = get_device(&pf_t1, self->pf, token);
@@ -294,6 +296,16 @@ TEST_F(sriov, group_path)
 	type1_close(&pf_t1);
 	EXPECT_EQ(0, close(vf));
 	type1_close(&vf_t1);
+}
+
+TEST_F(sriov, group_path)
+{
+	groups_need_token(_metadata, self, VFIO_CONTAINER);
+}
+
+TEST_F(sriov, group_of_iommufd)
+{
+	groups_need_token(_metadata, self, "/dev/iommu");
 }
 
 /* A VF in use by one path makes the PF need the token on the other. */
