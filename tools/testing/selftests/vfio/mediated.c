@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "../../../../drivers/vfio/mdev/test_mdev.h"
+#include "fail.h"
 #include "mdev.h"
 #include "type1.h"
 #include "vfio_test.h"
@@ -31,6 +32,9 @@
 #define TIMEOUT		10000	/* ms */
 #define QUIET		300	/* ms in which a removal that must wait does not end */
 #define LAZY		50	/* ms */
+
+#define NO_FD		4711
+#define FAIL_MOST	1000	/* no ioctl allocates more often */
 
 /* ---- the device's registers ---- */
 
@@ -1160,6 +1164,75 @@ TEST_F(node, no_token)
 	ASSERT_LE(0, self->dev);
 	EXPECT_EQ(-EINVAL, xioctl(self->dev, VFIO_DEVICE_BIND_IOMMUFD, &cmd));
 	EXPECT_EQ(0, vfio_bind(self->dev, self->iommufd, NULL));
+}
+
+/* Nor what is no iommufd; the file stays usable. */
+TEST_F(node, bind_wrong_fd)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	ASSERT_LE(0, null);
+	ASSERT_EQ(0, close(self->dev));
+	self->dev = mdev_cdev_open(UUID);
+	ASSERT_LE(0, self->dev);
+	EXPECT_EQ(-EINVAL, vfio_bind(self->dev, -1, NULL));
+	EXPECT_EQ(-EBADF, vfio_bind(self->dev, NO_FD, NULL));
+	EXPECT_EQ(-EBADFD, vfio_bind(self->dev, null, NULL));
+	EXPECT_EQ(0, vfio_bind(self->dev, self->iommufd, NULL));
+	EXPECT_EQ(0, close(null));
+}
+
+/* Every allocation of BIND fails once: ENOMEM, or BIND can do without. */
+TEST_F(node, bind_fail_nth)
+{
+	int fd = fail_nth_open(), injected = 1, rc;
+	unsigned int nth, failed = 0;
+
+	ASSERT_LE(0, fd);
+	for (nth = 1; injected && nth < FAIL_MOST; nth++) {
+		ASSERT_EQ(0, close(self->dev));
+		self->dev = mdev_cdev_open(UUID);
+		ASSERT_LE(0, self->dev);
+		ASSERT_EQ(0, fail_nth_arm(fd, nth));
+		rc = vfio_bind(self->dev, self->iommufd, NULL);
+		injected = fail_nth_disarm(fd);
+		ASSERT_LE(0, injected);
+		if (rc) {
+			ASSERT_EQ(1, injected);
+			ASSERT_EQ(-ENOMEM, rc);
+			failed++;
+		}
+	}
+	ASSERT_EQ(0, injected);
+	EXPECT_LT(0, failed);
+	ASSERT_EQ(0, attach(self, self->ioas));
+	EXPECT_TRUE(reaches(self, self->mem, IOVA));
+}
+
+/* The same for ATTACH elsewhere: the device stays where it was. */
+TEST_F(node, attach_fail_nth)
+{
+	int fd = fail_nth_open(), injected = 1, rc;
+	unsigned int nth, failed = 0;
+
+	ASSERT_LE(0, fd);
+	for (nth = 1; injected && nth < FAIL_MOST; nth++) {
+		ASSERT_EQ(0, attach(self, self->ioas));
+		ASSERT_EQ(0, fail_nth_arm(fd, nth));
+		rc = attach(self, self->ioas2);
+		injected = fail_nth_disarm(fd);
+		ASSERT_LE(0, injected);
+		if (rc) {
+			ASSERT_EQ(1, injected);
+			ASSERT_EQ(-ENOMEM, rc);
+			ASSERT_TRUE(reaches(self, self->mem, IOVA));
+			failed++;
+		} else {
+			ASSERT_TRUE(reaches(self, self->mem2, IOVA2));
+		}
+	}
+	ASSERT_EQ(0, injected);
+	EXPECT_LT(0, failed);
 }
 
 /* The iommufd is closed first, with pins held: the device goes on. */
