@@ -25,6 +25,7 @@
 
 vm_devices() {
 	local disk=$1 edu=edu,dma_mask=0xffffffffffffffff
+	local queues=max_ioqpairs=10,msix_qsize=8
 	local sriov=sriov_max_vfs=4,sriov_vq_flexible=8,sriov_vi_flexible=4
 
 	qemu_args+=(
@@ -45,6 +46,6 @@ vm_devices() {
 		-device "$edu,addr=09.1"
 		-device pcie-root-port,id=port3,addr=0a.0,chassis=4,slot=4,x-speed=2_5,x-width=1
 		-device nvme-subsys,id=subsys0
-		-device "nvme,bus=port3,subsys=subsys0,serial=iommufd1,max_ioqpairs=10,msix_qsize=8,$sriov"
+		-device "nvme,bus=port3,subsys=subsys0,serial=iommufd1,$queues,$sriov"
 	)
 }
