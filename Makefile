@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
-.PHONY: setup kernel headers tests demo bench check peer kunit style shell export check-export
+.PHONY: setup kernel headers tests demo bench check soak peer kunit style shell export check-export
 
 setup: ## install the Debian packages that are missing
 	@scripts/setup
@@ -29,6 +29,9 @@ bench: ## compare type1 and iommufd; PROFILE=<regex>: where instructions go
 
 check: ## run every test; the last line is the sum
 	@scripts/check
+
+soak: ## everything at random at once; SECONDS=600, SEED=...
+	@scripts/soak "$(SECONDS)" "$(SEED)"
 
 peer: ## run the selftests of Linux 6.12's iommufd
 	@scripts/check peer
