@@ -263,6 +263,43 @@ TEST_F(unplug, race)
 	EXPECT_LT(0, race[0].bound + race[1].bound);
 }
 
+#define NR_PAIRS	30
+
+static pthread_barrier_t no_driver;
+
+static void *rebind_often(void *bdf)
+{
+	int i, rc = 0;
+
+	for (i = 0; i < NR_PAIRS; i++) {
+		rc |= pci_unbind_driver(bdf);
+		pthread_barrier_wait(&no_driver);
+		rc |= pci_bind_driver(bdf, "vfio-pci");
+	}
+	return (void *)(intptr_t)rc;
+}
+
+/* Both devices of a group get their driver at once, and make one group. */
+TEST(two_of_a_group)
+{
+	const char *bdf[2];
+	pthread_t thread[2];
+	void *result;
+	int i;
+
+	REQUIRE_IOMMU();
+	bdf[0] = REQUIRE_DEVICE("EDU_MF0");
+	bdf[1] = REQUIRE_DEVICE("EDU_MF1");
+	ASSERT_EQ(0, pthread_barrier_init(&no_driver, NULL, 2));
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, pthread_create(&thread[i], NULL, rebind_often,
+					    (void *)bdf[i]));
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, pthread_join(thread[i], &result));
+		EXPECT_EQ(NULL, result);
+	}
+}
+
 /* A device that the machine itself takes away, and gives back. */
 FIXTURE(hotplug) {
 	const char *bdf;
