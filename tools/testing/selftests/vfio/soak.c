@@ -1043,7 +1043,8 @@ static const enum role roles[NR_MACHINE] = { DRIVER, DRIVER, MDEV, MONITOR };
 /*
  * What can be done by whom, and why it may be refused:
  * ENOENT, ENODEV: it has just gone
- * EINVAL: it is not bound, not attached, not set, or that already
+ * EINVAL: it is not bound, not attached, not set, or that already; a container
+ * whose only group has just gone is not set any more
  * EBUSY, EPERM: somebody else has it, or uses it
  * EAGAIN: the device cannot be reset while its driver comes or goes
  */
@@ -1073,7 +1074,7 @@ static const struct op {
 	{ "reset", USER, 24, do_reset, 0, ERRNOS(EINVAL, ENOTTY, EAGAIN) },
 	{ "hot reset", USER, 12, do_hot_reset, 0,
 	  ERRNOS(EINVAL, ENODEV, ENOTTY, EBUSY, EAGAIN) },
-	{ "hot reset by group", USER, 12, do_hot_reset_by_group, 0,
+	{ "hot reset by group", USER, 24, do_hot_reset_by_group, 0,
 	  ERRNOS(EINVAL, ENODEV, ENOTTY, EBUSY, EAGAIN) },
 	{ "open iommufd", USER, 3, do_open_iommufd, 0, ERRNOS() },
 	{ "close iommufd", USER, 1, do_close, IOMMUFD, ERRNOS() },
@@ -1129,7 +1130,7 @@ static const struct op {
 	{ "DMA by node", USER, 2, do_dma, WAY_CDEV,
 	  ERRNOS(ENOENT, ENODEV, EINVAL, EBUSY, EPERM, EAGAIN) },
 	{ "DMA by type1", USER, 2, do_dma, WAY_TYPE1,
-	  ERRNOS(ENOENT, ENODEV, EBUSY, EPERM, EAGAIN) },
+	  ERRNOS(ENOENT, ENODEV, EINVAL, EBUSY, EPERM, EAGAIN) },
 	{ "DMA by compat", USER, 2, do_dma, WAY_COMPAT,
 	  ERRNOS(ENOENT, ENODEV, EBUSY, EPERM, EAGAIN) },
 	{ "kill", USER, 4, do_kill, 0,
