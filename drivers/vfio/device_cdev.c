@@ -183,12 +183,16 @@ static void vfio_cdev_unclaim(struct vfio_cdev *cdev,
 	vfio_device_put_registration(device);
 }
 
-/* Keep the group from being opened while a device of it is bound by its node. */
+/*
+ * Keep the group from being opened while a device of it is bound by its node.
+ * Who has it open may hold the lock for as long as user memory makes it.
+ */
 static int vfio_cdev_block_group(struct vfio_group *group)
 {
 	int ret = 0;
 
-	mutex_lock(&group->group_lock);
+	if (mutex_lock_killable(&group->group_lock))
+		return -EINTR;
 	if (group->opened_file)
 		ret = vfio_refuse(VFIO_REASON_GROUP_OPEN, -EBUSY);
 	else
