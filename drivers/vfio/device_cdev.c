@@ -116,6 +116,14 @@ void vfio_cdev_unregister(struct vfio_device *device)
 		vfio_cdev_put(cdev);
 }
 
+/**
+ * vfio_cdev_open - Open a node, which gives no access to its device yet
+ * @inode: the node
+ * @file: the file, to be released with vfio_cdev_release()
+ *
+ * Return: 0; -ENODEV when the device has gone; -EPERM when it has no IOMMU and
+ * CAP_SYS_RAWIO is missing; -ENOMEM.
+ */
 int vfio_cdev_open(struct inode *inode, struct file *file)
 {
 	struct vfio_device_file *df;
@@ -495,6 +503,11 @@ int vfio_cdev_init(struct class *class, const struct file_operations *fops)
 	return 0;
 }
 
+/**
+ * vfio_cdev_cleanup - Undo vfio_cdev_init()
+ *
+ * Context: With no device registered and no file open.
+ */
 void vfio_cdev_cleanup(void)
 {
 	cdev_del(&vfio_cdev_chrdev);

@@ -459,8 +459,9 @@ err_unbind:
  *
  * Context: With group_lock.
  * Return: 0, to be undone with vfio_iommufd_group_close(); or an errno of
- * vfio_iommufd_bind(), of the driver or of iommufd_device_attach(); -ENODEV
- * when the user has destroyed the address space.
+ * vfio_iommufd_bind(), of the driver or of iommufd_device_replace(); -ENODEV
+ * when the user has destroyed the address space, -ENOENT when that happens just
+ * now.
  */
 int vfio_iommufd_group_open(struct vfio_device *device)
 {

@@ -14,6 +14,10 @@
 
 #include "vfio.h"
 
+/**
+ * vfio_kvm_link_init - Prepare a link, of no virtual machine yet
+ * @link: of a group or of a device's file
+ */
 void vfio_kvm_link_init(struct vfio_kvm_link *link)
 {
 	spin_lock_init(&link->lock);
