@@ -11,7 +11,6 @@
 #include <linux/iommu.h>
 #include <linux/iommufd.h>
 #include <linux/mm.h>
-#include <linux/sched.h>
 #include <linux/vfio.h>
 
 #include "vfio.h"
@@ -59,8 +58,6 @@ static int dma_rw(struct vfio_device *device, dma_addr_t iova, void *data,
 	unsigned int flags = write ? IOMMUFD_ACCESS_RW_WRITE :
 				     IOMMUFD_ACCESS_RW_READ;
 
-	if (!current->mm)
-		flags |= IOMMUFD_ACCESS_RW_KTHREAD;
 	return iommufd_access_rw(device->iommufd_access, iova, data, len, flags);
 }
 #else
