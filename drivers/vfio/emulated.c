@@ -21,10 +21,18 @@ static dma_addr_t page_iova(dma_addr_t iova, int i)
 	return ALIGN_DOWN(iova, PAGE_SIZE) + ((dma_addr_t)i << PAGE_SHIFT);
 }
 
+/* Of dma_addr_t, iommufd takes what is in an unsigned long, which is shorter. */
+static bool is_reachable(dma_addr_t iova)
+{
+	return iova == (unsigned long)iova;
+}
+
 static void unpin_pages(struct vfio_device *device, dma_addr_t iova, int npage)
 {
 	int i;
 
+	if (!is_reachable(page_iova(iova, npage - 1)))
+		return;
 	for (i = 0; i < npage; i++)
 		iommufd_access_unpin_pages(device->iommufd_access,
 					   page_iova(iova, i), PAGE_SIZE);
@@ -40,6 +48,8 @@ static int pin_pages(struct vfio_device *device, dma_addr_t iova, int npage,
 	unsigned int flags = prot & IOMMU_WRITE ? IOMMUFD_ACCESS_RW_WRITE : 0;
 	int i, ret;
 
+	if (!is_reachable(page_iova(iova, npage - 1)))
+		return -EINVAL;
 	for (i = 0; i < npage; i++) {
 		ret = iommufd_access_pin_pages(device->iommufd_access,
 					       page_iova(iova, i), PAGE_SIZE,
@@ -58,6 +68,8 @@ static int dma_rw(struct vfio_device *device, dma_addr_t iova, void *data,
 	unsigned int flags = write ? IOMMUFD_ACCESS_RW_WRITE :
 				     IOMMUFD_ACCESS_RW_READ;
 
+	if (!is_reachable(iova))
+		return -EINVAL;
 	return iommufd_access_rw(device->iommufd_access, iova, data, len, flags);
 }
 #else
