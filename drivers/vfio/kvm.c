@@ -7,10 +7,13 @@
  * nothing of VFIO that is held there may be taken: neither a group_lock nor the
  * lock of a set of devices.  Neither of the modules needs the other one.
  */
-#include <linux/kvm_host.h>
 #include <linux/module.h>
 #include <linux/spinlock.h>
 #include <linux/vfio.h>
+#if IS_ENABLED(CONFIG_KVM)
+/* Not every architecture has what this includes. */
+#include <linux/kvm_host.h>
+#endif
 
 #include "vfio.h"
 
