@@ -339,12 +339,14 @@ int vfio_iommufd_detach(struct vfio_device *device, void __user *arg)
 
 /* ---- groups ---- */
 
+/* A group that has no device yet may get one of either kind. */
 static bool is_coherent(struct vfio_group *group)
 {
 	struct vfio_device *device;
-	bool coherent = true;
+	bool coherent;
 
 	mutex_lock(&group->device_lock);
+	coherent = !list_empty(&group->device_list);
 	list_for_each_entry(device, &group->device_list, group_next)
 		coherent = coherent && device->enforces_coherency;
 	mutex_unlock(&group->device_lock);
