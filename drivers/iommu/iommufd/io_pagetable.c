@@ -36,6 +36,7 @@
  */
 void iopt_init(struct io_pagetable *iopt)
 {
+	init_rwsem(&iopt->accesses_rwsem);
 	init_rwsem(&iopt->domains_rwsem);
 	INIT_LIST_HEAD(&iopt->domains);
 	init_rwsem(&iopt->iova_rwsem);
@@ -635,7 +636,9 @@ static int evict_area(struct io_pagetable *iopt, struct iopt_area *area)
 	long ret;
 
 	while (atomic_read(&area->accesses)) {
-		iopt_notify_accesses(iopt, area->start, area->last);
+		ret = iopt_notify_accesses(iopt, area->start, area->last);
+		if (ret)
+			return ret;
 		ret = wait_event_killable_timeout(iopt->access_wait,
 						  !atomic_read(&area->accesses),
 						  IOPT_EVICT_INTERVAL);

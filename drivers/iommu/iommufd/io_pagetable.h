@@ -33,6 +33,8 @@ struct iopt_range {
 
 /**
  * struct io_pagetable - one I/O address space
+ * @accesses_rwsem: held for reading while the accesses are asked to let go of a
+ *	range, for writing to change the set of them
  * @domains_rwsem: held for reading to map and unmap areas in the domains, for
  *	writing to change the set of @domains or which devices are attached to
  *	one; guards @domains
@@ -42,7 +44,7 @@ struct iopt_range {
  * @areas: struct iopt_area
  * @reserved: struct iopt_reserved; they may overlap each other
  * @allowed: where addresses are chosen from; when empty, anywhere
- * @accesses: struct iopt_access
+ * @accesses: struct iopt_access; changed with @accesses_rwsem held as well
  * @alignment: what an area's address, length and offset in its page must be a
  *	multiple of; 1 to PAGE_SIZE
  * @small_pages: each page is mapped on its own, so that an area can be cut;
@@ -53,10 +55,12 @@ struct iopt_range {
  * @gap_freed: the lowest address that became free since
  * @access_wait: woken when an access stops to use an area
  *
- * Lock order: @domains_rwsem, @iova_rwsem, growth_rwsem of a domain; lock of a
- * struct iopt_pages.
+ * Lock order: @accesses_rwsem, what an access locks when it is asked,
+ * @domains_rwsem, @iova_rwsem, growth_rwsem of a domain; lock of a struct
+ * iopt_pages.
  */
 struct io_pagetable {
+	struct rw_semaphore accesses_rwsem;
 	struct rw_semaphore domains_rwsem;
 	struct list_head domains;
 
@@ -91,9 +95,10 @@ struct iopt_domain {
 
 /**
  * struct iopt_access - a user of an I/O address space inside the kernel
- * @item: on the address space's @accesses, which is read under SRCU
+ * @item: on the address space's @accesses
  * @needs_pages: pins whole pages, so mappings have to be aligned to them
- * @unmap: called with no lock held to have a range let go; waits for no one
+ * @unmap: called to have a range let go, with no lock held but accesses_rwsem;
+ *	waits for no one
  */
 struct iopt_access {
 	struct list_head item;
@@ -188,8 +193,8 @@ struct iopt_part {
 /* iopt_access.c: uses by the kernel itself */
 int iopt_add_access(struct io_pagetable *iopt, struct iopt_access *access);
 void iopt_remove_access(struct io_pagetable *iopt, struct iopt_access *access);
-void iopt_notify_accesses(struct io_pagetable *iopt, unsigned long start,
-			  unsigned long last);
+int iopt_notify_accesses(struct io_pagetable *iopt, unsigned long start,
+			 unsigned long last);
 int iopt_use_range(struct io_pagetable *iopt, unsigned long start,
 		   unsigned long last, int prot);
 void iopt_unuse_range(struct io_pagetable *iopt, unsigned long start,

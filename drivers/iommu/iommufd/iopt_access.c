@@ -6,15 +6,12 @@
  * copies.  That keeps an area in its place.  UNMAP has it end: it marks the
  * areas as closing, so that no new use begins, asks every access to let go of
  * the range, and waits until the areas are not used any more.  It asks with no
- * lock held, for an access takes its own locks then.
+ * lock held but the one that keeps the access from being removed meanwhile, for
+ * an access takes its own locks then.
  */
 #include <linux/iommu.h>
-#include <linux/srcu.h>
 
 #include "area.h"
-
-/* Held while an access is asked, so that it is not removed under that. */
-DEFINE_STATIC_SRCU(access_srcu);
 
 /**
  * iopt_add_access() - add a user inside the kernel
@@ -29,13 +26,19 @@ int iopt_add_access(struct io_pagetable *iopt, struct iopt_access *access)
 {
 	int ret = 0;
 
-	if (down_write_killable(&iopt->iova_rwsem))
+	if (down_write_killable(&iopt->accesses_rwsem))
 		return -EINTR;
+	if (down_write_killable(&iopt->iova_rwsem)) {
+		ret = -EINTR;
+		goto out_accesses;
+	}
 	if (access->needs_pages)
 		ret = iopt_raise_alignment(iopt, PAGE_SIZE);
 	if (!ret)
-		list_add_tail_rcu(&access->item, &iopt->accesses);
+		list_add_tail(&access->item, &iopt->accesses);
 	up_write(&iopt->iova_rwsem);
+out_accesses:
+	up_write(&iopt->accesses_rwsem);
 	return ret;
 }
 
@@ -48,13 +51,14 @@ int iopt_add_access(struct io_pagetable *iopt, struct iopt_access *access)
  */
 void iopt_remove_access(struct io_pagetable *iopt, struct iopt_access *access)
 {
+	down_write(&iopt->accesses_rwsem);
 	down_read(&iopt->domains_rwsem);
 	down_write(&iopt->iova_rwsem);
-	list_del_rcu(&access->item);
+	list_del(&access->item);
 	up_write(&iopt->iova_rwsem);
 	iopt_relax_limits(iopt);
 	up_read(&iopt->domains_rwsem);
-	synchronize_srcu(&access_srcu);
+	up_write(&iopt->accesses_rwsem);
 }
 
 /**
@@ -64,18 +68,19 @@ void iopt_remove_access(struct io_pagetable *iopt, struct iopt_access *access)
  * @last: last byte
  *
  * Context: process context; no locks held.
+ * Return: 0, or -EINTR on a fatal signal.
  */
-void iopt_notify_accesses(struct io_pagetable *iopt, unsigned long start,
-			  unsigned long last)
+int iopt_notify_accesses(struct io_pagetable *iopt, unsigned long start,
+			 unsigned long last)
 {
 	struct iopt_access *access;
-	int index;
 
-	index = srcu_read_lock(&access_srcu);
-	list_for_each_entry_srcu(access, &iopt->accesses, item,
-				 srcu_read_lock_held(&access_srcu))
+	if (down_read_killable(&iopt->accesses_rwsem))
+		return -EINTR;
+	list_for_each_entry(access, &iopt->accesses, item)
 		access->unmap(access, start, last);
-	srcu_read_unlock(&access_srcu, index);
+	up_read(&iopt->accesses_rwsem);
+	return 0;
 }
 
 static int range_usable(struct io_pagetable *iopt, unsigned long start,
