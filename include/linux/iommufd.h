@@ -38,10 +38,10 @@ bool iommufd_owns_group(struct file *file, struct iommu_group *group);
  * struct iommufd_access_ops - what a user of an IOAS in the kernel is like
  * @needs_pin_pages: it calls iommufd_access_pin_pages(); mappings of its IOAS
  *	have to be aligned to pages then
- * @unmap: let go of a range, which is about to be unmapped: unpin all that
- *	overlaps it, before this returns or soon after.  May be called when
- *	nothing there is pinned, and more than once.  Called with no lock held
- *	that iommufd_access_unpin_pages() takes
+ * @unmap: let go of a range, part of what the user pinned, which is about to be
+ *	unmapped: unpin all that overlaps it, before this returns or soon after.
+ *	May be called more than once, also when that was unpinned meanwhile.
+ *	Called with no lock held that iommufd_access_unpin_pages() takes
  */
 struct iommufd_access_ops {
 	bool needs_pin_pages;
@@ -73,6 +73,7 @@ u32 iommufd_access_id(struct iommufd_access *access);
 int iommufd_access_attach(struct iommufd_access *access, u32 ioas_id);
 int iommufd_access_replace(struct iommufd_access *access, u32 ioas_id);
 void iommufd_access_detach(struct iommufd_access *access);
+int iommufd_access_detach_killable(struct iommufd_access *access);
 
 int iommufd_access_pin_pages(struct iommufd_access *access, unsigned long iova,
 			     unsigned long length, struct page **out_pages,

@@ -8,7 +8,7 @@
  *
  * What an access has to do with one IOAS is an attachment.  Attaching, replacing
  * and detaching go one after the other.  While an attachment is being left no
- * new use of it begins; then the driver is told to let go of everything.
+ * new use of it begins; then the driver is told to let go of what it has pinned.
  *
  * Locks: attach_lock of an access; then its lock, which the driver's calls take
  * and which is held only as long as they look; then the locks of an address
@@ -172,14 +172,45 @@ EXPORT_SYMBOL_NS_GPL(iommufd_access_id, IOMMUFD);
 
 /* ---- attaching ---- */
 
+/* The first part of a range that is pinned, as @start and @last on return. */
+static bool next_pinned(struct attachment *attachment, unsigned long *start,
+			unsigned long *last)
+{
+	struct iommufd_access *access = attachment->access;
+	struct interval_tree_node *node;
+
+	spin_lock(&access->lock);
+	node = interval_tree_iter_first(&attachment->pins, *start, *last);
+	if (node) {
+		*start = max(*start, node->start);
+		*last = min(*last, node->last);
+	}
+	spin_unlock(&access->lock);
+	return node;
+}
+
+/*
+ * Tells of each pin on its own: there are drivers that go through a range page
+ * by page, and one that looks at its first page alone.
+ */
 static void notify(struct iopt_access *user, unsigned long start,
 		   unsigned long last)
 {
-	struct iommufd_access *access =
-		container_of(user, struct attachment, user)->access;
+	struct attachment *attachment =
+		container_of(user, struct attachment, user);
+	struct iommufd_access *access = attachment->access;
+	unsigned long end = last;
 
-	if (access->ops->unmap)
-		access->ops->unmap(access->data, start, last - start + 1);
+	if (!access->ops->unmap)
+		return;
+	while (next_pinned(attachment, &start, &end)) {
+		access->ops->unmap(access->data, start, end - start + 1);
+		if (end == last)
+			return;
+		start = end + 1;
+		end = last;
+		cond_resched();
+	}
 }
 
 static struct attachment *alloc_attachment(struct iommufd_access *access,
@@ -225,59 +256,87 @@ static bool is_idle(struct iommufd_access *access,
 	return idle;
 }
 
-/* Afterwards the old IOAS tells the driver no more. */
-static void evict(struct iommufd_access *access, struct attachment *attachment)
+/* Asks the driver, and waits, until it uses nothing of the attachment. */
+static int evict(struct iommufd_access *access, struct attachment *attachment,
+		 bool killable)
 {
+	long ret;
+
 	while (!is_idle(access, attachment)) {
-		notify(&attachment->user, 0, ULONG_MAX - 1);
-		wait_event_timeout(access->wait, is_idle(access, attachment),
-				   IOPT_EVICT_INTERVAL);
+		notify(&attachment->user, 0, ULONG_MAX);
+		if (killable)
+			ret = wait_event_killable_timeout(access->wait,
+							  is_idle(access, attachment),
+							  IOPT_EVICT_INTERVAL);
+		else
+			ret = wait_event_timeout(access->wait,
+						 is_idle(access, attachment),
+						 IOPT_EVICT_INTERVAL);
+		if (ret < 0)
+			return -EINTR;
 	}
-	iopt_remove_access(&attachment->ioas->iopt, &attachment->user);
+	return 0;
 }
 
+/* Afterwards the IOAS tells the driver no more. */
 static void free_attachment(struct attachment *attachment)
 {
+	iopt_remove_access(&attachment->ioas->iopt, &attachment->user);
 	iommufd_object_unhold(&attachment->ioas->obj);
 	kfree(attachment);
 }
 
-/* Leaves the current attachment, if any, for another or none. */
 static void set_attachment(struct iommufd_access *access,
-			   struct attachment *attachment)
+			   struct attachment *attachment,
+			   struct attachment *leaving)
 {
-	struct attachment *old;
+	spin_lock(&access->lock);
+	access->attachment = attachment;
+	access->leaving = leaving;
+	spin_unlock(&access->lock);
+}
+
+/*
+ * Leaves the current attachment, if any.  If that is @killable, a fatal signal
+ * may end it, and the access is attached as before; the driver has let go of
+ * something perhaps.
+ */
+static int leave(struct iommufd_access *access, bool killable)
+{
+	struct attachment *old = access->attachment;
+	int ret;
 
 	lockdep_assert_held(&access->attach_lock);
 
-	spin_lock(&access->lock);
-	old = access->attachment;
-	access->attachment = NULL;
-	access->leaving = old;
-	spin_unlock(&access->lock);
-
-	if (old)
-		evict(access, old);
-
-	spin_lock(&access->lock);
-	access->leaving = NULL;
-	access->attachment = attachment;
-	spin_unlock(&access->lock);
-	if (old)
-		free_attachment(old);
+	if (!old)
+		return 0;
+	set_attachment(access, NULL, old);
+	ret = evict(access, old, killable);
+	if (ret) {
+		set_attachment(access, old, NULL);
+		return ret;
+	}
+	set_attachment(access, NULL, NULL);
+	free_attachment(old);
+	return 0;
 }
 
 static int attach(struct iommufd_access *access, u32 ioas_id)
 {
 	struct attachment *attachment;
+	int ret;
 
 	lockdep_assert_held(&access->attach_lock);
 
 	attachment = alloc_attachment(access, ioas_id);
 	if (IS_ERR(attachment))
 		return PTR_ERR(attachment);
-	set_attachment(access, attachment);
-	return 0;
+	ret = leave(access, true);
+	if (ret)
+		free_attachment(attachment);
+	else
+		set_attachment(access, attachment, NULL);
+	return ret;
 }
 
 /**
@@ -294,7 +353,8 @@ int iommufd_access_attach(struct iommufd_access *access, u32 ioas_id)
 {
 	int ret = -EBUSY;
 
-	mutex_lock(&access->attach_lock);
+	if (mutex_lock_killable(&access->attach_lock))
+		return -EINTR;
 	if (!access->attachment)
 		ret = attach(access, ioas_id);
 	mutex_unlock(&access->attach_lock);
@@ -310,14 +370,15 @@ EXPORT_SYMBOL_NS_GPL(iommufd_access_attach, IOMMUFD);
  * On success the driver was told to unmap all that it had pinned before.
  *
  * Context: as iommufd_access_detach().
- * Return: as iommufd_access_attach(), but for -EBUSY; on failure nothing has
- * changed.
+ * Return: as iommufd_access_attach(), but for -EBUSY; on failure it is attached
+ * as before.
  */
 int iommufd_access_replace(struct iommufd_access *access, u32 ioas_id)
 {
 	int ret = 0;
 
-	mutex_lock(&access->attach_lock);
+	if (mutex_lock_killable(&access->attach_lock))
+		return -EINTR;
 	if (!access->attachment ||
 	    access->attachment->ioas->obj.id != ioas_id)
 		ret = attach(access, ioas_id);
@@ -330,8 +391,7 @@ EXPORT_SYMBOL_NS_GPL(iommufd_access_replace, IOMMUFD);
  * iommufd_access_detach() - take its IOAS from an access
  * @access: the access; it need not be attached
  *
- * A driver that has something pinned, or is about to, is told to unmap
- * everything, and this waits until it has.
+ * The driver is told to unmap what it has pinned, and this waits until it has.
  *
  * Context: process context, may sleep; no lock that the unmap callback takes.
  * Waits for calls on @access that are under way.
@@ -339,10 +399,32 @@ EXPORT_SYMBOL_NS_GPL(iommufd_access_replace, IOMMUFD);
 void iommufd_access_detach(struct iommufd_access *access)
 {
 	mutex_lock(&access->attach_lock);
-	set_attachment(access, NULL);
+	leave(access, false);
 	mutex_unlock(&access->attach_lock);
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_access_detach, IOMMUFD);
+
+/**
+ * iommufd_access_detach_killable() - likewise, as long as one may
+ * @access: the access; it need not be attached
+ *
+ * For a user's call, which may have to be killed so that what this waits for
+ * comes to its end.
+ *
+ * Context: as iommufd_access_detach().
+ * Return: 0; -EINTR on a fatal signal, and it is attached as before.
+ */
+int iommufd_access_detach_killable(struct iommufd_access *access)
+{
+	int ret;
+
+	if (mutex_lock_killable(&access->attach_lock))
+		return -EINTR;
+	ret = leave(access, true);
+	mutex_unlock(&access->attach_lock);
+	return ret;
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_access_detach_killable, IOMMUFD);
 
 /* ---- using ---- */
 
