@@ -610,6 +610,18 @@ static bool same_driver(struct iommufd_device *idev, struct iommufd_hwpt *hwpt)
 }
 
 /*
+ * Would the HWPT let devices past the CPU's caches whose IOMMU could keep them
+ * from that?  Its entries were written without.
+ */
+static bool loses_coherency(struct iommufd_device *idev,
+			    struct iommufd_hwpt *hwpt)
+{
+	return hwpt->filled && !hwpt->enforced_coherent &&
+	       hwpt->domain.domain->ops->enforce_cache_coherency &&
+	       iommufd_enforces_coherency(idev->dev);
+}
+
+/*
  * Attaches the group to a HWPT.  The IOAS may have to fit a further unit; or
  * the group is the first, and the HWPT was not filled before.
  */
@@ -620,6 +632,8 @@ static int group_join_hwpt(struct iommufd_device *idev,
 
 	if (!same_driver(idev, hwpt))
 		return iommufd_refuse(IOMMUFD_REASON_OTHER_DRIVER, -EINVAL);
+	if (loses_coherency(idev, hwpt))
+		return iommufd_refuse(IOMMUFD_REASON_COHERENCY_LOST, -EINVAL);
 	ret = group_enter_hwpt(idev->igroup, hwpt);
 	if (ret)
 		return ret;

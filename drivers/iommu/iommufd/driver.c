@@ -103,7 +103,8 @@ static bool domain_enforces_coherency(struct device *dev)
  *	is one
  *
  * What KVM has to know before the device is attached anywhere.  iommufd has
- * each domain enforce what it can, so the answer holds for all of them.
+ * each domain enforce what it can, and attaches no device that can be kept
+ * coherent to one that does not, so the answer holds for all of them.
  *
  * Context: process context, may sleep.
  * Return: true if the IOMMU of @dev keeps its DMA coherent; false if not, if

@@ -64,6 +64,8 @@ enum {
 	MOCK_FLAGS_DEVICE_NO_DIRTY = 1 << 0,
 	MOCK_FLAGS_DEVICE_HUGE_IOVA = 1 << 1,
 	MOCK_FLAGS_DEVICE_PASID = 1 << 2,
+	/* Its unit can keep DMA coherent, as those of the others cannot. */
+	MOCK_FLAGS_DEVICE_SNOOP = 1 << 30,
 };
 
 /* Bits of a PASID of a MOCK_FLAGS_DEVICE_PASID device */

@@ -42,11 +42,15 @@
  * @domain: for the core
  * @table: entries by number of the I/O page
  * @devices: how many are attached
+ * @snooping: how many of these can be kept coherent
+ * @coherent: they are, and no other device can be attached
  */
 struct mock_domain {
 	struct iommu_domain domain;
 	struct xarray table;
 	atomic_t devices;
+	atomic_t snooping;
+	bool coherent;
 };
 
 /**
@@ -318,21 +322,44 @@ static phys_addr_t mock_iova_to_phys(struct iommu_domain *domain,
 
 /* ---- domains and devices ---- */
 
+static bool is_snooping(struct mock_device *mdev)
+{
+	return mdev->flags & MOCK_FLAGS_DEVICE_SNOOP;
+}
+
 static void set_domain(struct mock_device *mdev, struct mock_domain *md)
 {
-	if (md)
+	if (md) {
 		atomic_inc(&md->devices);
-	if (mdev->domain)
+		atomic_add(is_snooping(mdev), &md->snooping);
+	}
+	if (mdev->domain) {
 		atomic_dec(&mdev->domain->devices);
+		atomic_sub(is_snooping(mdev), &mdev->domain->snooping);
+	}
 	mdev->domain = md;
 }
 
 static int mock_attach_dev(struct iommu_domain *domain, struct device *dev)
 {
+	struct mock_domain *md = to_mock_domain(domain);
+	struct mock_device *mdev = to_mock_device(dev);
+
 	if (should_fail_op(MOCK_OP_ATTACH))
 		return -ENOMEM;
-	set_domain(to_mock_device(dev), to_mock_domain(domain));
+	if (md->coherent && !is_snooping(mdev))
+		return -EINVAL;
+	set_domain(mdev, md);
 	return 0;
+}
+
+static bool mock_enforce_cache_coherency(struct iommu_domain *domain)
+{
+	struct mock_domain *md = to_mock_domain(domain);
+	int devices = atomic_read(&md->devices);
+
+	md->coherent = devices && atomic_read(&md->snooping) == devices;
+	return md->coherent;
 }
 
 static void mock_detach_dev(struct iommu_domain *domain, struct device *dev)
@@ -357,6 +384,7 @@ static const struct iommu_domain_ops mock_domain_ops = {
 	.unmap_pages = mock_unmap_pages,
 	.iotlb_sync = mock_iotlb_sync,
 	.iova_to_phys = mock_iova_to_phys,
+	.enforce_cache_coherency = mock_enforce_cache_coherency,
 	.free = mock_domain_free,
 };
 
@@ -536,8 +564,14 @@ static void mock_hw_info(struct device *dev, struct iommufd_hw_info *info)
 	data->test_reg = IOMMU_HW_INFO_SELFTEST_REGVAL;
 }
 
+static bool mock_enforces_coherency(struct device *dev)
+{
+	return is_snooping(to_mock_device(dev));
+}
+
 static struct iommufd_driver mock_driver = {
 	.ops = &mock_iommu_ops,
+	.enforces_coherency = mock_enforces_coherency,
 	.complete_domains = true,
 	.hwpt_flags = IOMMU_HWPT_ALLOC_NEST_PARENT,
 	.hw_info = mock_hw_info,

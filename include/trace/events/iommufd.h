@@ -86,6 +86,7 @@
 	R(GROUP_ELSEWHERE,	"group-attached-elsewhere")		\
 	R(HWPT_GOING,		"hwpt-going")				\
 	R(OTHER_DRIVER,		"hwpt-of-other-driver")			\
+	R(COHERENCY_LOST,	"hwpt-not-coherent")			\
 	R(NO_DOMAIN,		"driver-has-no-domain")			\
 	R(DRIVER_ATTACH,	"driver-cannot-attach")			\
 	R(NO_MSI_WINDOW,	"no-msi-window")			\

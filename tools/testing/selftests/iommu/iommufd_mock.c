@@ -225,6 +225,54 @@ TEST_F(mock, replace_fails)
 }
 
 /* The operations on an access know it from other files */
+static int make_snooping(int fd, uint32_t pt, struct iommu_test_cmd *cmd)
+{
+	*cmd = (struct iommu_test_cmd){
+		.mock_domain_flags.dev_flags = MOCK_FLAGS_DEVICE_SNOOP,
+	};
+	return test_op(fd, IOMMU_TEST_OP_MOCK_DOMAIN_FLAGS, pt, cmd);
+}
+
+static uint32_t hwpt_of(const struct iommu_test_cmd *device)
+{
+	return device->mock_domain_flags.out_hwpt_id;
+}
+
+/* Devices that can be kept coherent are, in whatever order they come. */
+TEST_F(mock, coherent_devices_stay_so)
+{
+	struct iommu_test_cmd coherent[2], other;
+	uint32_t ioas;
+
+	ASSERT_EQ(0, MAP());
+	ASSERT_EQ(0, make_snooping(self->fd, self->ioas, &coherent[0]));
+	EXPECT_NE(HWPT, hwpt_of(&coherent[0]));
+	ASSERT_EQ(0, make_snooping(self->fd, self->ioas, &coherent[1]));
+	EXPECT_EQ(hwpt_of(&coherent[0]), hwpt_of(&coherent[1]));
+	ASSERT_EQ(0, make_device(self->fd, self->ioas, &other));
+	EXPECT_EQ(HWPT, other.mock_domain.out_hwpt_id);
+	EXPECT_EQ(0, check_map(self->fd, hwpt_of(&coherent[0]), IOVA, self->mem,
+			       LENGTH));
+
+	ASSERT_EQ(0, ioas_alloc(self->fd, &ioas));
+	ASSERT_EQ(0, make_snooping(self->fd, ioas, &coherent[0]));
+	ASSERT_EQ(0, make_device(self->fd, ioas, &other));
+	EXPECT_NE(hwpt_of(&coherent[0]), other.mock_domain.out_hwpt_id);
+}
+
+/* The page table that a user names is not another one. */
+TEST_F(mock, coherent_device_refused)
+{
+	struct iommu_test_cmd device;
+	uint32_t ioas;
+
+	EXPECT_EQ(-EINVAL, make_snooping(self->fd, HWPT, &device));
+	EXPECT_EQ(0, make_device(self->fd, HWPT, &device));
+	ASSERT_EQ(0, ioas_alloc(self->fd, &ioas));
+	ASSERT_EQ(0, make_snooping(self->fd, ioas, &device));
+	EXPECT_EQ(-EINVAL, make_device(self->fd, hwpt_of(&device), &device));
+}
+
 TEST_F(mock, access_fd_errnos)
 {
 	struct iommu_test_cmd cmd = { .access_rw.length = 1 };
