@@ -5,7 +5,8 @@
  *
  * A device whose group has a container goes by that.  Otherwise it is bound to
  * an iommufd, with an access there.  Neither changes while the device is open,
- * which is when drivers may call this.
+ * which is when drivers may call this.  The access also stays as long as a
+ * driver is in its dma_unmap(), which may be longer.
  */
 #include <linux/export.h>
 #include <linux/iommu.h>
@@ -127,7 +128,7 @@ EXPORT_SYMBOL(vfio_pin_pages);
 
 /**
  * vfio_unpin_pages - Undo vfio_pin_pages()
- * @device: open device
+ * @device: open device, or one that is in dma_unmap() while it is closed
  * @iova: an address in the first page
  * @npage: number of pages, at most VFIO_PIN_PAGES_MAX_ENTRIES
  *
@@ -144,7 +145,7 @@ void vfio_unpin_pages(struct vfio_device *device, dma_addr_t iova, int npage)
 	}
 
 	if (WARN_ON(npage <= 0 || npage > VFIO_PIN_PAGES_MAX_ENTRIES) ||
-	    !vfio_assert_device_open(device) || !device->iommufd_access)
+	    !device->iommufd_access)
 		return;
 	unpin_pages(device, iova, npage);
 }

@@ -109,12 +109,19 @@ int vfio_iommufd_bind(struct vfio_device *device, struct file *iommufd,
  * vfio_iommufd_unbind - Undo vfio_iommufd_bind()
  * @device: the device; it may be attached, but is not open any more
  *
- * Context: May sleep; not with dev_set->lock.
+ * An UNMAP may have the driver unpin at this moment, though what it had pinned
+ * was given back when it closed the device: wait for that while the driver can
+ * still call.
+ *
+ * Context: May sleep; not with dev_set->lock, nor a lock that dma_unmap() takes.
  */
 void vfio_iommufd_unbind(struct vfio_device *device)
 {
 	struct iommufd_access *access;
 	struct iommufd_device *idev;
+
+	if (device->iommufd_access)
+		iommufd_access_detach(device->iommufd_access);
 
 	mutex_lock(&device->dev_set->lock);
 	idev = device->iommufd_device;

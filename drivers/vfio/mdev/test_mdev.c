@@ -10,6 +10,7 @@
  * taken in dma_unmap(); then lock, which is held as long as pins are looked at
  * and never while VFIO is called.
  */
+#include <linux/delay.h>
 #include <linux/device.h>
 #include <linux/highmem.h>
 #include <linux/iommu.h>
@@ -51,6 +52,7 @@
  * @late_last: its last page
  * @put_off: how often in a row a range was put off
  * @lazy: milliseconds for which to put off, or 0
+ * @slow: milliseconds that an UNMAP takes for each page, or 0
  * @state: what the registers show
  */
 struct test_mdev {
@@ -68,6 +70,7 @@ struct test_mdev {
 	unsigned long late_last;
 	unsigned int put_off;
 	unsigned int lazy;
+	unsigned int slow;
 	struct test_mdev_state state;
 };
 
@@ -199,12 +202,14 @@ static struct test_pin *take_first(struct test_mdev *dev, unsigned long *index,
 }
 
 static void drop_pins(struct test_mdev *dev, unsigned long first,
-		      unsigned long last)
+		      unsigned long last, unsigned int slow)
 {
 	struct test_pin *pin;
 
 	begin_change(dev);
 	while ((pin = take_first(dev, &first, last))) {
+		if (slow)
+			msleep(slow);
 		while (pin->count--)
 			vfio_unpin_pages(&dev->vdev,
 					 (dma_addr_t)first << PAGE_SHIFT, 1);
@@ -231,7 +236,7 @@ static void drop_late(struct work_struct *work)
 	dev->put_off = 0;
 	mutex_unlock(&dev->lock);
 	if (first <= last)
-		drop_pins(dev, first, last);
+		drop_pins(dev, first, last, 0);
 	end_change(dev);
 }
 
@@ -257,6 +262,7 @@ static void test_mdev_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
 	unsigned long first = iova >> PAGE_SHIFT;
 	unsigned long last = (iova + length - 1) >> PAGE_SHIFT;
 	struct test_mdev *dev = to_test_mdev(vdev);
+	unsigned int slow;
 	bool later;
 
 	wait_event_timeout(dev->settled, !atomic_read(&dev->changes),
@@ -267,9 +273,10 @@ static void test_mdev_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
 	dev->state.unmap_length = length;
 	dev->quiet_until = get_jiffies_64() + QUIET;
 	later = put_off(dev, first, last);
+	slow = dev->slow;
 	mutex_unlock(&dev->lock);
 	if (!later)
-		drop_pins(dev, first, last);
+		drop_pins(dev, first, last, slow);
 }
 
 static void test_mdev_request(struct vfio_device *vdev, unsigned int count)
@@ -291,19 +298,25 @@ static int test_mdev_open(struct vfio_device *vdev)
 		.had_kvm = !!vdev->kvm,
 	};
 	dev->lazy = 0;
+	dev->slow = 0;
 	mutex_unlock(&dev->lock);
 	return 0;
 }
 
+/*
+ * An UNMAP that is in dma_unmap() with pages it has taken already is not waited
+ * for here: VFIO does, before the device is anybody else's.
+ */
 static void test_mdev_close(struct vfio_device *vdev)
 {
 	struct test_mdev *dev = to_test_mdev(vdev);
 
 	mutex_lock(&dev->lock);
 	dev->lazy = 0;
+	dev->slow = 0;
 	mutex_unlock(&dev->lock);
 	flush_delayed_work(&dev->late_work);
-	drop_pins(dev, 0, ULONG_MAX);
+	drop_pins(dev, 0, ULONG_MAX, 0);
 	/* What one program left in there is not for the next. */
 	memset(dev->buffer, 0, TEST_MDEV_BUFFER_SIZE);
 }
@@ -512,6 +525,16 @@ static int do_lazy(struct test_mdev *dev, const struct test_mdev_cmd *cmd)
 	return 0;
 }
 
+static int do_slow(struct test_mdev *dev, const struct test_mdev_cmd *cmd)
+{
+	if (cmd->length > TEST_MDEV_LAZY_MAX)
+		return -EINVAL;
+	mutex_lock(&dev->lock);
+	dev->slow = cmd->length;
+	mutex_unlock(&dev->lock);
+	return 0;
+}
+
 static int do_command(struct test_mdev *dev, const struct test_mdev_cmd *cmd)
 {
 	if (cmd->flags & ~TEST_MDEV_WRITE)
@@ -529,6 +552,8 @@ static int do_command(struct test_mdev *dev, const struct test_mdev_cmd *cmd)
 		return do_rw(dev, cmd);
 	case TEST_MDEV_LAZY:
 		return do_lazy(dev, cmd);
+	case TEST_MDEV_SLOW:
+		return do_slow(dev, cmd);
 	default:
 		return -EINVAL;
 	}

@@ -37,6 +37,9 @@ enum {
  * @TEST_MDEV_LAZY: unpin only @length milliseconds after being told of an UNMAP;
  *	0, as after the open: at once.  A device that is told again and again
  *	gives in at the ninth time
+ * @TEST_MDEV_SLOW: of what is pinned when an UNMAP comes, take @length
+ *	milliseconds from the moment when the device does not know of a page any
+ *	more until VFIO is told to unpin it; 0, as after the open: none
  */
 enum test_mdev_op {
 	TEST_MDEV_PIN = 1,
@@ -45,6 +48,7 @@ enum test_mdev_op {
 	TEST_MDEV_COPY,
 	TEST_MDEV_RW,
 	TEST_MDEV_LAZY,
+	TEST_MDEV_SLOW,
 };
 
 /* test_mdev_cmd.flags */
