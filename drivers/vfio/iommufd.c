@@ -47,6 +47,13 @@ void vfio_iommufd_register(struct vfio_device *device)
 
 /* ---- binding ---- */
 
+static int check_privilege(struct vfio_device *device)
+{
+	if (device->group->type == VFIO_NO_IOMMU && !capable(CAP_SYS_RAWIO))
+		return vfio_refuse(VFIO_REASON_NOT_PRIVILEGED, -EPERM);
+	return 0;
+}
+
 static void emulated_unmap(void *data, unsigned long iova, unsigned long length)
 {
 	struct vfio_device *device = data;
@@ -77,14 +84,15 @@ static const struct iommufd_access_ops plain_ops = {
 int vfio_iommufd_bind(struct vfio_device *device, struct file *iommufd,
 		      bool by_node, u32 *id)
 {
-	enum vfio_group_type type = device->group->type;
 	struct iommufd_access *access = NULL;
 	struct iommufd_device *idev = NULL;
+	int ret;
 
-	if (type == VFIO_NO_IOMMU && !capable(CAP_SYS_RAWIO))
-		return vfio_refuse(VFIO_REASON_NOT_PRIVILEGED, -EPERM);
+	ret = check_privilege(device);
+	if (ret)
+		return ret;
 
-	if (type == VFIO_IOMMU)
+	if (device->group->type == VFIO_IOMMU)
 		idev = iommufd_device_bind(iommufd, device->dev, id);
 	else
 		access = iommufd_access_create(iommufd,
@@ -460,6 +468,14 @@ err_unbind:
 	return ret;
 }
 
+/* One more file: each is as much as the first one. */
+static int open_again(struct vfio_device *device)
+{
+	int ret = check_privilege(device);
+
+	return ret ?: vfio_device_enable(device, &device->group->kvm);
+}
+
 /**
  * vfio_iommufd_group_open - Open a device whose group has an iommufd
  * @device: the device
@@ -481,7 +497,7 @@ int vfio_iommufd_group_open(struct vfio_device *device)
 
 	/* Only files of the group can be open: the lock keeps the count. */
 	if (READ_ONCE(device->open_count))
-		ret = vfio_device_enable(device, &group->kvm);
+		ret = open_again(device);
 	else
 		ret = open_first(device);
 	if (ret)

@@ -221,6 +221,40 @@ TEST_F(noiommu, group_needs_rawio)
 	EXPECT_EQ(0, close(group));
 }
 
+/* So does each further open of a device that somebody else has open. */
+static void expect_each_open_needs_rawio(struct __test_metadata *_metadata,
+					 const char *bdf, int container)
+{
+	int group = noiommu_group_open(bdf), dev, dev2;
+
+	ASSERT_LE(0, group);
+	ASSERT_EQ(0, vfio_group_set_container(group, container));
+	ASSERT_EQ(0, vfio_set_iommu(container, VFIO_NOIOMMU_IOMMU));
+	dev = vfio_group_get_device(group, bdf);
+	ASSERT_LE(0, dev);
+	dev2 = vfio_group_get_device(group, bdf);
+	EXPECT_LE(0, dev2);
+	ASSERT_EQ(0, drop_cap(CAP_SYS_RAWIO));
+	EXPECT_EQ(-EPERM, vfio_group_get_device(group, bdf));
+	EXPECT_EQ(0, close(dev2));
+	EXPECT_EQ(0, close(dev));
+	EXPECT_EQ(0, close(group));
+}
+
+TEST_F(noiommu, second_open_needs_rawio)
+{
+	int container = open(VFIO_CONTAINER, O_RDWR);
+
+	ASSERT_LE(0, container);
+	expect_each_open_needs_rawio(_metadata, self->bdf, container);
+	EXPECT_EQ(0, close(container));
+}
+
+TEST_F(noiommu, second_open_of_iommufd_needs_rawio)
+{
+	expect_each_open_needs_rawio(_metadata, self->bdf, self->iommufd);
+}
+
 /* The group and the node exclude one another as elsewhere. */
 TEST_F(noiommu, exclusion)
 {
