@@ -155,6 +155,24 @@ TEST_F(node, bind_token)
 	EXPECT_EQ(0, xioctl(self->dev, VFIO_DEVICE_BIND_IOMMUFD, &cmd));
 }
 
+/* BIND: the kernel does not log a token that it refuses. */
+TEST_F(node, bind_token_silent)
+{
+	unsigned char uuid[16] = { 1 };
+	struct vfio_device_bind_iommufd cmd = {
+		.argsz = sizeof(cmd),
+		.flags = VFIO_DEVICE_BIND_FLAG_TOKEN,
+		.iommufd = self->iommufd,
+		.token_uuid_ptr = (uintptr_t)uuid,
+	};
+	int klog = klog_open();
+
+	ASSERT_LE(0, klog);
+	EXPECT_EQ(-EINVAL, xioctl(self->dev, VFIO_DEVICE_BIND_IOMMUFD, &cmd));
+	EXPECT_EQ(0, klog_find(klog, "oken"));
+	close(klog);
+}
+
 /* BIND: an argument that cannot be read is EFAULT. */
 TEST_F(node, bind_bad_pointer)
 {

@@ -31,24 +31,46 @@ static bool is_fault(const char *text, const char *bdf, uint64_t iova)
 	       strstr(text, addr);
 }
 
+/* The next record's text: 1, or 0 when there is none, or a negative errno. */
+static int next_text(int klog, char *text, size_t len)
+{
+	char record[2048], *start;
+	ssize_t n;
+
+	do
+		n = read(klog, record, sizeof(record) - 1);
+	while (n < 0 && errno == EPIPE);	/* some were overwritten */
+	if (n < 0)
+		return errno == EAGAIN ? 0 : -errno;
+	record[n] = '\0';
+	start = strchr(record, ';');
+	snprintf(text, len, "%s", start ? start + 1 : "");
+	return 1;
+}
+
+int klog_find(int klog, const char *text)
+{
+	char line[2048];
+	int rc;
+
+	do
+		rc = next_text(klog, line, sizeof(line));
+	while (rc > 0 && !strstr(line, text));
+	return rc;
+}
+
 int klog_find_fault(int klog, const char *bdf, uint64_t iova, char *line,
 		    size_t len)
 {
-	char record[2048], *text;
-	ssize_t n;
+	char text[2048];
+	int rc;
 
-	for (;;) {
-		n = read(klog, record, sizeof(record) - 1);
-		if (n < 0 && errno == EPIPE)
-			continue;	/* some records were overwritten */
-		if (n < 0)
-			return errno == EAGAIN ? 0 : -errno;
-		record[n] = '\0';
-		text = strchr(record, ';');
-		if (!text || !is_fault(text, bdf, iova))
-			continue;
-		snprintf(line, len, "%s", text + 1);
+	do
+		rc = next_text(klog, text, sizeof(text));
+	while (rc > 0 && !is_fault(text, bdf, iova));
+	if (rc > 0) {
+		snprintf(line, len, "%s", text);
 		line[strcspn(line, "\n")] = '\0';
-		return 1;
 	}
+	return rc;
 }

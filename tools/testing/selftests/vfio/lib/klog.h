@@ -19,4 +19,10 @@ int klog_open(void);
 int klog_find_fault(int klog, const char *bdf, uint64_t iova, char *line,
 		    size_t len);
 
+/*
+ * Search what was logged since the last look for a text: 1 when found, else 0,
+ * or a negative errno.
+ */
+int klog_find(int klog, const char *text);
+
 #endif
