@@ -736,7 +736,8 @@ static int group_move(struct iommufd_device *idev, struct attach_target *target)
 	}
 
 	hwpt->groups++;
-	igroup->hwpt = hwpt;
+	/* group_shows() looks at it without a lock. */
+	smp_store_release(&igroup->hwpt, hwpt);
 	if (old) {
 		old->groups--;
 		if (!same_ioas)
@@ -773,7 +774,7 @@ static int idev_attach_locked(struct iommufd_device *idev,
 	}
 	if (!idev->attached) {
 		idev->attached = true;
-		igroup->attached++;
+		WRITE_ONCE(igroup->attached, igroup->attached + 1);
 	}
 	return 0;
 }
@@ -891,7 +892,7 @@ static struct iommufd_hwpt *group_detach(struct iommufd_group *igroup)
 	hwpt->groups--;
 	iopt_unreserve(iopt, igroup);
 	up_write(&iopt->domains_rwsem);
-	igroup->hwpt = NULL;
+	WRITE_ONCE(igroup->hwpt, NULL);
 	return hwpt;
 }
 
@@ -914,7 +915,8 @@ void iommufd_device_detach(struct iommufd_device *idev)
 	attached = idev->attached;
 	if (attached) {
 		idev->attached = false;
-		if (!--igroup->attached)
+		WRITE_ONCE(igroup->attached, igroup->attached - 1);
+		if (!igroup->attached)
 			left = group_detach(igroup);
 	}
 	mutex_unlock(&igroup->lock);

@@ -209,14 +209,16 @@ void iopt_free_allowed(struct rb_root_cached *allowed)
 	}
 }
 
-static bool any_reserved(struct io_pagetable *iopt,
+static bool any_unusable(struct io_pagetable *iopt,
 			 struct rb_root_cached *allowed)
 {
 	struct interval_tree_node *node;
 
 	for (node = interval_tree_iter_first(allowed, 0, ULONG_MAX); node;
 	     node = interval_tree_iter_next(node, 0, ULONG_MAX)) {
-		if (iopt_check_usable(iopt, node->start, node->last))
+		if (!in_aperture(&iopt->aperture, node->start, node->last) ||
+		    interval_tree_iter_first(&iopt->reserved, node->start,
+					     node->last))
 			return true;
 		cond_resched();
 	}
@@ -237,7 +239,7 @@ int iopt_allow(struct io_pagetable *iopt, struct rb_root_cached *allowed)
 	int ret = 0;
 
 	down_write(&iopt->iova_rwsem);
-	if (any_reserved(iopt, allowed)) {
+	if (any_unusable(iopt, allowed)) {
 		ret = iommufd_refuse(IOMMUFD_REASON_ALLOWED_RESERVED,
 				     -EADDRINUSE);
 	} else {
