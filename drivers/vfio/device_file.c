@@ -30,13 +30,16 @@ struct vfio_device_file *vfio_device_file_alloc(void)
  *	CPU's caches
  * @df: the file of the device, bound or not
  *
- * Context: Any lock of KVM's may be held.
+ * A file that a group gave out counts as the group, whose container may have
+ * devices that the address space is not coherent for.
+ *
+ * Context: May sleep.  Any lock of KVM's may be held.
  * Return: true when there is none.
  */
 bool vfio_device_file_enforces_coherency(struct vfio_device_file *df)
 {
 	return df->cdev ? vfio_cdev_enforces_coherency(df->cdev) :
-			  df->device->enforces_coherency;
+			  vfio_group_enforces_coherency(df->device->group);
 }
 
 static void show_path(struct seq_file *m, struct vfio_device *device)

@@ -889,6 +889,32 @@ TEST_F(mdev, is_coherent)
 	EXPECT_EQ(0, kvm_guest_flushes(&self->guest));
 }
 
+/*
+ * In an address space with such a device it counts as before, unless type1
+ * answers for all that is in there.  A file that a group gave out counts as the
+ * group.
+ */
+TEST_F(mdev, in_a_space_with_another)
+{
+	bool bypass = variant->way == WAY_TYPE1 && dma_may_bypass_caches();
+	struct member other = { .group = -1, .dev = -1 };
+
+	ASSERT_EQ(0, space_add_pci(&self->space, &other,
+				   REQUIRE_DEVICE("TESTDEV0")));
+	ASSERT_EQ(0, space_add_mdev(&self->space, &self->member, UUID));
+	if (variant->way != WAY_CDEV) {
+		ASSERT_EQ(0, kvm_vfio_add(self->kv, self->member.group));
+		EXPECT_EQ(bypass, kvm_guest_flushes(&self->guest));
+		ASSERT_EQ(0, kvm_vfio_del(self->kv, self->member.group));
+		EXPECT_EQ(0, kvm_guest_flushes(&self->guest));
+	}
+	ASSERT_EQ(0, kvm_vfio_add(self->kv, self->member.dev));
+	EXPECT_EQ(bypass, kvm_guest_flushes(&self->guest));
+	ASSERT_EQ(0, kvm_vfio_del(self->kv, self->member.dev));
+	EXPECT_EQ(0, kvm_guest_flushes(&self->guest));
+	member_close(&other);
+}
+
 /* Beside a device that may not be, it does not count. */
 TEST_F(mdev, beside_another)
 {
