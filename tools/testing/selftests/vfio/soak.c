@@ -1262,12 +1262,15 @@ static const char *never_done(void)
 	return NULL;
 }
 
-/* The operation that a thread has been at for too long, or NULL */
+/*
+ * The operation that a user's thread has been at for too long, or NULL.  Those of
+ * the machine wait for users, but have to come to their end when these have.
+ */
 static const char *stuck(void)
 {
 	int i, op;
 
-	for (i = 0; i < NR_TASKS; i++) {
+	for (i = 0; i < NR_USERS * NR_THREADS; i++) {
 		op = atomic_load(&shared->doing[i]);
 		if (op >= 0 &&
 		    seconds_now() - atomic_load(&shared->since[i]) > STUCK)
