@@ -337,7 +337,8 @@ static int get_detach(const void __user *arg)
  * @arg: user's struct vfio_device_detach_iommufd_pt
  *
  * Context: May sleep.
- * Return: 0, or -EFAULT, -EINVAL or -EOPNOTSUPP for the argument.
+ * Return: 0, or -EFAULT, -EINVAL or -EOPNOTSUPP for the argument; -EINTR on a
+ * fatal signal, and it is attached as before.
  */
 int vfio_iommufd_detach(struct vfio_device *device, void __user *arg)
 {
@@ -346,7 +347,7 @@ int vfio_iommufd_detach(struct vfio_device *device, void __user *arg)
 	if (!ret && device->iommufd_device)
 		iommufd_device_detach(device->iommufd_device);
 	else if (!ret)
-		iommufd_access_detach(device->iommufd_access);
+		ret = iommufd_access_detach_killable(device->iommufd_access);
 	if (trace_vfio_detach_enabled())
 		trace_vfio_detach(device->dev, id_of(device), ret);
 	return ret;

@@ -250,10 +250,12 @@ static bool put_off(struct test_mdev *dev, unsigned long first,
 	if (!dev->lazy || dev->put_off == LAZY_TIMES ||
 	    !xa_find(&dev->pins, &index, last, XA_PRESENT))
 		return false;
-	dev->put_off++;
+	/* Once for what is told of in parts, from the first one on. */
+	if (first <= dev->late_first)
+		dev->put_off++;
 	dev->late_first = min(dev->late_first, first);
 	dev->late_last = max(dev->late_last, last);
-	schedule_delayed_work(&dev->late_work, msecs_to_jiffies(dev->lazy));
+	schedule_delayed_work(&dev->late_work, msecs_to_jiffies(dev->lazy) + 1);
 	return true;
 }
 

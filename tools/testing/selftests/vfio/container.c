@@ -6,16 +6,14 @@
  *                     +-- /dev/iommu, and the IOAS that VFIO's ioctls mean
  *    EDU1 --- group --+
  */
-#include <linux/userfaultfd.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "fail.h"
+#include "killable.h"
 #include "type1.h"
 #include "vfio_test.h"
 
@@ -23,8 +21,6 @@
 #define TYPE1_RW	(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
 #define NOBODY		65534
 #define FAIL_MOST	1000	/* no ioctl allocates more often */
-#define QUIET		100	/* ms in which a call that must wait does not end */
-#define TIMEOUT		10000	/* ms */
 
 /* The IOAS that the container's ioctls mean. */
 static int vfio_ioas(int iommufd, uint32_t *id)
@@ -365,48 +361,6 @@ TEST_F(container, node_is_shut)
 	EXPECT_EQ(-EBUSY, vfio_group_open(self->bdf));
 }
 
-/* A userfaultfd that nobody answers, over memory that is not there yet */
-static int hold_faults(void *va, size_t len)
-{
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register reg = {
-		.range = { .start = (uintptr_t)va, .len = len },
-		.mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
-	int uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
-
-	if (uffd < 0 || ioctl(uffd, UFFDIO_API, &api) ||
-	    ioctl(uffd, UFFDIO_REGISTER, &reg))
-		return -1;
-	return uffd;
-}
-
-/* Kill a process: what it died of, or -1 when it does not. */
-static int kill_and_wait(pid_t pid)
-{
-	int i, status;
-
-	kill(pid, SIGKILL);
-	for (i = 0; i < TIMEOUT; i++) {
-		if (waitpid(pid, &status, WNOHANG) == pid)
-			return WTERMSIG(status);
-		usleep(1000);
-	}
-	return -1;
-}
-
-/* Run code, which waits, in a process of its own, and kill that. */
-#define EXPECT_KILLABLE(code) do {					\
-	pid_t __pid = fork();						\
-									\
-	ASSERT_LE(0, __pid);						\
-	if (!__pid)							\
-		_exit(-(code));						\
-	usleep(QUIET * 1000);						\
-	EXPECT_EQ(0, waitpid(__pid, NULL, WNOHANG));			\
-	EXPECT_EQ(SIGKILL, kill_and_wait(__pid));			\
-} while (0)
-
 /*
  * An open of the device pins what is mapped, which takes as long as the memory
  * takes to come.  Others who want something of the group wait, and can be
@@ -417,7 +371,6 @@ TEST_F(container, busy_group)
 	int node = vfio_cdev_open(self->bdf), iommufd = self->t1.container;
 	unsigned char *held = alloc_memory(PAGE);
 	int group = self->t1.group, uffd;
-	struct pollfd pfd = { .events = POLLIN };
 	pid_t opener;
 
 	ASSERT_LE(0, node);
@@ -430,8 +383,7 @@ TEST_F(container, busy_group)
 	ASSERT_LE(0, opener);
 	if (!opener)
 		_exit(-vfio_group_get_device(group, self->bdf));
-	pfd.fd = uffd;
-	EXPECT_EQ(1, poll(&pfd, 1, TIMEOUT));
+	EXPECT_TRUE(wait_for_fault(uffd));
 
 	EXPECT_KILLABLE(group_flags(group));
 	EXPECT_KILLABLE(vfio_group_set_container(group, iommufd));

@@ -16,6 +16,7 @@
 
 #include "../../../../drivers/vfio/mdev/test_mdev.h"
 #include "fail.h"
+#include "killable.h"
 #include "mdev.h"
 #include "type1.h"
 #include "vfio_test.h"
@@ -1038,8 +1039,9 @@ TEST_F(node, replace)
 	ASSERT_EQ(0, attach(self, self->ioas2));
 	state = state_of(self->dev);
 	EXPECT_EQ(4, state.dropped);
-	EXPECT_EQ(0, state.unmap_iova);
-	EXPECT_LE(IOVA + SIZE, state.unmap_length);
+	EXPECT_EQ(4, state.unmaps);
+	EXPECT_EQ(IOVA + 3 * PAGE, state.unmap_iova);
+	EXPECT_EQ(PAGE, state.unmap_length);
 	EXPECT_EQ(-ENOENT, copy(self->dev, IOVA, 1, 0));
 	EXPECT_TRUE(reaches(self, self->mem2, IOVA));
 	EXPECT_TRUE(reaches(self, self->mem2, IOVA2));
@@ -1099,6 +1101,39 @@ TEST_F(node, detach_waits)
 	ASSERT_EQ(0, vfio_detach(self->dev));
 	EXPECT_LE(LAZY - 1, now_ms() - start);
 	EXPECT_EQ(4, state_of(self->dev).dropped);
+}
+
+static void *pin_held(void *arg)
+{
+	return (void *)(intptr_t)pin(*(int *)arg, IOVA + SIZE, 1, 0);
+}
+
+/*
+ * A detach or replace that waits for a call of the device's, which waits for
+ * memory, can be killed; and the device is attached as before.
+ */
+TEST_F(node, leaving_is_killable)
+{
+	unsigned char *held = alloc_memory(PAGE);
+	pthread_t thread;
+	void *pinned;
+	int uffd;
+
+	ASSERT_NE(NULL, held);
+	uffd = hold_faults(held, PAGE);
+	ASSERT_LE(0, uffd);
+	ASSERT_EQ(0, ioas_map(self->iommufd, self->ioas, held, PAGE,
+			      IOVA + SIZE, IOMMU_MAP_RW));
+	ASSERT_EQ(0, attach(self, self->ioas));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, pin_held, &self->dev));
+	ASSERT_TRUE(wait_for_fault(uffd));
+
+	EXPECT_KILLABLE(vfio_detach(self->dev));
+	EXPECT_KILLABLE(attach(self, self->ioas2));
+	ASSERT_EQ(0, close(uffd));
+	ASSERT_EQ(0, pthread_join(thread, &pinned));
+	EXPECT_EQ(0, (intptr_t)pinned);
+	EXPECT_EQ(1, state_of(self->dev).pins);
 }
 
 /* What is not pinned, mapped or not, attached or not, is unpinned silently. */
