@@ -879,7 +879,7 @@ TEST_F(trace, device_busy)
 /* EACCES of a virtual function */
 TEST_F(trace, tokens)
 {
-	uint8_t token[16] = "the VF's token!";
+	uint8_t token[16] = "nobody's token!";
 	char vf[16];
 	int pf, dev;
 
