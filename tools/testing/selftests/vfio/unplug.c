@@ -337,10 +337,24 @@ FIXTURE_SETUP(hotplug)
 /* The machine is told a moment after the kernel let the device go. */
 static int plug_device(struct _test_data_hotplug *self)
 {
-	int tries, rc = -EIO;
+	int ms, rc = -EIO;
 
-	for (tries = 0; rc == -EIO && tries < 10; tries++)
+	for (ms = 0; rc == -EIO && ms < TIMEOUT; ms += 100) {
 		rc = monitor_command(self->monitor, PLUG);
+		usleep(100000);
+	}
+	return rc;
+}
+
+/* The device is there a moment before drivers may have it. */
+static int take_plugged(const char *bdf)
+{
+	int ms, rc = -EIO;
+
+	for (ms = 0; rc == -EIO && ms < TIMEOUT; ms += 10) {
+		rc = pci_bind_driver(bdf, "vfio-pci");
+		usleep(10000);
+	}
 	return rc;
 }
 
@@ -351,7 +365,7 @@ FIXTURE_TEARDOWN(hotplug)
 
 	EXPECT_EQ(0, plug_device(self));
 	EXPECT_TRUE(wait_present(self->bdf, true));
-	EXPECT_EQ(0, pci_bind_driver(self->bdf, "vfio-pci"));
+	EXPECT_EQ(0, take_plugged(self->bdf));
 	dev = vfio_cdev_open(self->bdf);
 	EXPECT_LE(0, dev);
 	EXPECT_EQ(0, vfio_bind(dev, self->iommufd, NULL));

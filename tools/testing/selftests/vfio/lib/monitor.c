@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <termios.h>
@@ -15,10 +16,21 @@
 #define TIMEOUT		10000	/* ms in which a command ends */
 #define QUIET		300	/* ms after which nothing more is on its way */
 
-/* What comes until the line has been quiet: a string, of its end at least. */
-static int read_all(int monitor, char *text, size_t size, int timeout)
+static bool ends_with(const char *text, size_t len, const char *end)
+{
+	size_t end_len = strlen(end);
+
+	return len >= end_len && !memcmp(text + len - end_len, end, end_len);
+}
+
+/*
+ * What comes until the line is quiet behind a prompt: a string, of its end at
+ * least.  -EPROTO: no prompt came.
+ */
+static int read_reply(int monitor, char *text, size_t size)
 {
 	struct pollfd pfd = { .fd = monitor, .events = POLLIN };
+	int timeout = TIMEOUT;
 	size_t len = 0;
 	ssize_t n;
 
@@ -31,10 +43,23 @@ static int read_all(int monitor, char *text, size_t size, int timeout)
 		if (n <= 0)
 			return n ? -errno : -EIO;
 		len += n;
-		timeout = QUIET;
+		timeout = ends_with(text, len, PROMPT) ? QUIET : TIMEOUT;
 	}
 	text[len] = '\0';
-	return len ? 0 : -ETIMEDOUT;
+	if (!len)
+		return -ETIMEDOUT;
+	return ends_with(text, len, PROMPT) ? 0 : -EPROTO;
+}
+
+/* Its greeting, which the terminal may have sent back to it */
+static void drain(int monitor)
+{
+	struct pollfd pfd = { .fd = monitor, .events = POLLIN };
+	char text[256];
+
+	while (poll(&pfd, 1, QUIET) > 0 &&
+	       read(monitor, text, sizeof(text)) > 0)
+		;
 }
 
 static int send_line(int monitor, const char *command)
@@ -67,13 +92,10 @@ int monitor_open(void)
 		rc = -errno;
 		goto err;
 	}
-	/* its greeting, which the terminal may have sent back to it */
-	read_all(fd, text, sizeof(text), QUIET);
+	drain(fd);
 	rc = send_line(fd, "");
 	if (!rc)
-		rc = read_all(fd, text, sizeof(text), TIMEOUT);
-	if (!rc && !strstr(text, PROMPT))
-		rc = -EPROTO;
+		rc = read_reply(fd, text, sizeof(text));
 	if (!rc)
 		return fd;
 err:
@@ -88,11 +110,9 @@ int monitor_command(int monitor, const char *command)
 
 	rc = send_line(monitor, command);
 	if (!rc)
-		rc = read_all(monitor, text, sizeof(text), TIMEOUT);
+		rc = read_reply(monitor, text, sizeof(text));
 	if (rc)
 		return rc;
-	if (!strstr(text, PROMPT))
-		return -EPROTO;
 	return strstr(text, "Error:") || strstr(text, "unknown command") ?
 		-EIO : 0;
 }
