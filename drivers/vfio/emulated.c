@@ -28,11 +28,17 @@ static bool is_reachable(dma_addr_t iova)
 	return iova == (unsigned long)iova;
 }
 
+/* The last page of a range that wraps may be reachable, the first one is not. */
+static bool pages_are_reachable(dma_addr_t iova, int npage)
+{
+	return is_reachable(iova) && is_reachable(page_iova(iova, npage - 1));
+}
+
 static void unpin_pages(struct vfio_device *device, dma_addr_t iova, int npage)
 {
 	int i;
 
-	if (!is_reachable(page_iova(iova, npage - 1)))
+	if (!pages_are_reachable(iova, npage))
 		return;
 	for (i = 0; i < npage; i++)
 		iommufd_access_unpin_pages(device->iommufd_access,
@@ -49,7 +55,7 @@ static int pin_pages(struct vfio_device *device, dma_addr_t iova, int npage,
 	unsigned int flags = prot & IOMMU_WRITE ? IOMMUFD_ACCESS_RW_WRITE : 0;
 	int i, ret;
 
-	if (!is_reachable(page_iova(iova, npage - 1)))
+	if (!pages_are_reachable(iova, npage))
 		return -EINVAL;
 	for (i = 0; i < npage; i++) {
 		ret = iommufd_access_pin_pages(device->iommufd_access,
