@@ -448,8 +448,6 @@ TEST(virtual_functions)
 	EXPECT_EQ(0, close(iommufd));
 }
 
-#define NOIOMMU	"/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
-
 /*
  * Without IOMMU each device that vfio-pci has is a group of its own: two groups
  * that only one reset resets.
@@ -466,7 +464,7 @@ FIXTURE_SETUP(groups)
 		SKIP_TEST("this machine has an IOMMU");
 	self->bdf[0] = REQUIRE_ENV("EDU_MF2");
 	self->bdf[1] = REQUIRE_ENV("EDU_MF3");
-	ASSERT_EQ(0, sysfs_write(NOIOMMU, "Y"));
+	ASSERT_EQ(0, vfio_allow_noiommu(true));
 	ASSERT_EQ(0, pci_bind_driver(self->bdf[0], "vfio-pci"));
 	ASSERT_EQ(0, pci_bind_driver(self->bdf[1], "vfio-pci"));
 	ASSERT_NE(pci_group(self->bdf[0]), pci_group(self->bdf[1]));
@@ -479,7 +477,7 @@ FIXTURE_TEARDOWN(groups)
 	EXPECT_EQ(0, close(self->iommufd));
 	EXPECT_EQ(0, pci_unbind_driver(self->bdf[0]));
 	EXPECT_EQ(0, pci_unbind_driver(self->bdf[1]));
-	EXPECT_EQ(0, sysfs_write(NOIOMMU, "N"));
+	EXPECT_EQ(0, vfio_allow_noiommu(false));
 }
 
 static int open_group(struct type1 *t1, const char *bdf)

@@ -13,7 +13,6 @@
 
 #define MODULE	"/t/test_mdev.ko"
 #define UUID	"6d4f7e52-1d0c-4f5b-9a2e-2c5d1c0a8e21"
-#define ENABLE	"/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
 
 static int drop_cap(unsigned int cap)
 {
@@ -39,7 +38,7 @@ FIXTURE_SETUP(noiommu)
 	if (!iommu_is("none"))
 		SKIP_TEST("this machine has an IOMMU");
 	self->bdf = REQUIRE_ENV("EDU0");
-	ASSERT_EQ(0, sysfs_write(ENABLE, "Y"));
+	ASSERT_EQ(0, vfio_allow_noiommu(true));
 	ASSERT_EQ(0, pci_bind_driver(self->bdf, "vfio-pci"));
 	self->iommufd = iommu_open();
 	ASSERT_LE(0, self->iommufd);
@@ -49,7 +48,7 @@ FIXTURE_TEARDOWN(noiommu)
 {
 	EXPECT_EQ(0, close(self->iommufd));
 	EXPECT_EQ(0, pci_unbind_driver(self->bdf));
-	EXPECT_EQ(0, sysfs_write(ENABLE, "N"));
+	EXPECT_EQ(0, vfio_allow_noiommu(false));
 }
 
 /* The name says what it is; the kernel is tainted (bit 6). */

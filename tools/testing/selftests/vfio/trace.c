@@ -22,7 +22,6 @@
 #define SETUP_FAILED	1	/* of a function that returns an errno */
 
 #define ENABLE_SRIOV	"/sys/module/vfio_pci/parameters/enable_sriov"
-#define NOIOMMU	"/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
 
 FIXTURE(trace) {
 	const char *bdf;	/* TESTDEV0, or what an operation was on */
@@ -1004,7 +1003,7 @@ FIXTURE_SETUP(noiommu)
 		SKIP_TEST("this machine has an IOMMU");
 	self->bdf[0] = REQUIRE_ENV("EDU_MF2");
 	self->bdf[1] = REQUIRE_ENV("EDU_MF3");
-	ASSERT_EQ(0, sysfs_write(NOIOMMU, "Y"));
+	ASSERT_EQ(0, vfio_allow_noiommu(true));
 	for (i = 0; i < 2; i++)
 		ASSERT_EQ(0, pci_bind_driver(self->bdf[i], "vfio-pci"));
 	self->iommufd = iommu_open();
@@ -1020,7 +1019,7 @@ FIXTURE_TEARDOWN(noiommu)
 	EXPECT_EQ(0, close(self->iommufd));
 	for (i = 0; i < 2; i++)
 		EXPECT_EQ(0, pci_unbind_driver(self->bdf[i]));
-	EXPECT_EQ(0, sysfs_write(NOIOMMU, "N"));
+	EXPECT_EQ(0, vfio_allow_noiommu(false));
 }
 
 TEST_F(noiommu, refused)

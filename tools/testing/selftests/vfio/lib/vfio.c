@@ -84,6 +84,12 @@ int vfio_cdev_open(const char *bdf)
 	return fd < 0 ? -errno : fd;
 }
 
+int vfio_allow_noiommu(bool allow)
+{
+	return sysfs_write("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode",
+			   allow ? "Y" : "N");
+}
+
 int vfio_bind(int dev, int iommufd, uint32_t *devid)
 {
 	struct vfio_device_bind_iommufd cmd = {

@@ -28,6 +28,9 @@ int vfio_cdev_name(const char *bdf, char *name, size_t len);
 /* An open file of the node, not yet bound to an iommufd. */
 int vfio_cdev_open(const char *bdf);
 
+/* May vfio-pci take devices that are behind no IOMMU? */
+int vfio_allow_noiommu(bool allow);
+
 int vfio_bind(int dev, int iommufd, uint32_t *devid);
 
 /* BIND with a VF token, the 16 bytes of a UUID. */
