@@ -9,7 +9,7 @@
 #include "type1.h"
 #include "vfio_test.h"
 
-#define TIMEOUT		10000	/* ms */
+#define TIMEOUT		60000	/* ms */
 #define QUIET		1000	/* ms in which nothing must come */
 
 /* An uncorrectable error that the device survives */

@@ -7,7 +7,7 @@
 #include "vfio_test.h"
 
 #define IOVA		0x1000000UL
-#define TIMEOUT		5000	/* ms */
+#define TIMEOUT		60000	/* ms */
 #define QUIET		200	/* ms in which nothing must come */
 
 FIXTURE(irq) {

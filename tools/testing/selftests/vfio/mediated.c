@@ -30,7 +30,7 @@
 #define UUID		"6d4f7e52-1d0c-4f5b-9a2e-2c5d1c0a8e01"
 #define UUID2		"6d4f7e52-1d0c-4f5b-9a2e-2c5d1c0a8e02"
 
-#define TIMEOUT		10000	/* ms */
+#define TIMEOUT		60000	/* ms */
 #define QUIET		300	/* ms in which a removal that must wait does not end */
 #define LAZY		50	/* ms */
 

@@ -12,7 +12,7 @@
 #include "vfio_test.h"
 
 #define IOVA		0x1000000UL
-#define TIMEOUT		10000	/* ms */
+#define TIMEOUT		60000	/* ms */
 #define QUIET		300	/* ms in which nothing must come */
 
 #define ENTRY		VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY

@@ -129,7 +129,7 @@ TEST_F(samples, mtty)
 	EXPECT_EQ(0, uart_read(dev, info.offset, UART_LSR) & UART_LSR_DR);
 	for (i = 0; text[i]; i++)
 		ASSERT_EQ(0, uart_write(dev, info.offset, UART_TX, text[i]));
-	EXPECT_LE(1, eventfd_wait(event, 1000));
+	EXPECT_LE(1, eventfd_wait(event, 60000));
 	for (i = 0; text[i]; i++) {
 		EXPECT_EQ(UART_LSR_DR,
 			  uart_read(dev, info.offset, UART_LSR) & UART_LSR_DR);

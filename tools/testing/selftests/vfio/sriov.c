@@ -17,7 +17,7 @@
 
 #define PF		"NVME1"
 #define VFS		2
-#define TIMEOUT		10000	/* ms */
+#define TIMEOUT		60000	/* ms */
 #define QUIET		300	/* ms in which a removal that waits does not end */
 #define ENABLE_SRIOV	"/sys/module/vfio_pci/parameters/enable_sriov"
 

@@ -30,7 +30,7 @@
 #define EDU_PAGE		0x40000
 #define EDU_PAGE_SIZE		4096
 
-#define EDU_TIMEOUT_MS		10000
+#define EDU_TIMEOUT_MS		60000
 #define EDU_FAULT_TRIES		120	/* 12 s: two of VT-d's log intervals */
 
 /* Wait until the bits of a register are clear. */

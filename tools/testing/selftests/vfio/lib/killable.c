@@ -9,7 +9,7 @@
 
 #include "killable.h"
 
-#define TIMEOUT		10000	/* ms */
+#define TIMEOUT		60000	/* ms */
 
 int hold_faults(void *va, size_t len)
 {

@@ -13,7 +13,7 @@
 
 #define MONITOR_PORT	"/dev/ttyS2"
 #define PROMPT		"(qemu) "
-#define TIMEOUT		10000	/* ms in which a command ends */
+#define TIMEOUT		60000	/* ms in which a command ends */
 #define QUIET		300	/* ms after which nothing more is on its way */
 
 static bool ends_with(const char *text, size_t len, const char *end)
