@@ -5,6 +5,7 @@
  * container it does with an iommufd in its place.
  */
 #include <linux/vfio.h>
+#include <pthread.h>
 
 #include "disk.h"
 #include "nvme.h"
@@ -91,6 +92,74 @@ TEST_F(legacy, nvme_disk)
 	ASSERT_EQ(0, nvme_sha256(&nvme, hex));
 	EXPECT_STREQ(expected, hex);
 	nvme_close(&nvme);
+}
+
+/* Threads that map memory, or close a device and its group. */
+struct caller {
+	struct type1 *t1;
+	int dev;
+	void *mem;
+	size_t size;
+	uint64_t iova;
+	int rc;
+};
+
+static void *map_memory(void *arg)
+{
+	struct caller *caller = arg;
+
+	caller->rc = type1_map(caller->t1, caller->mem, caller->size,
+			       caller->iova, TYPE1_RW);
+	return NULL;
+}
+
+static void *close_group(void *arg)
+{
+	struct caller *caller = arg;
+
+	caller->rc = close(caller->dev) | close(caller->t1->group);
+	return NULL;
+}
+
+#define SLOW_SIZE	(256UL << 20)
+
+/*
+ * The last group goes while one MAP takes its time, by pages that are not there
+ * yet, and another waits for the first.  What they mapped goes with the group,
+ * or is the IOAS's.
+ */
+TEST_F(legacy, group_gone_while_mapping)
+{
+	struct caller first = { &self->t1, .iova = IOVA, .size = SLOW_SIZE };
+	struct caller second = { &self->t1, .iova = IOVA + SLOW_SIZE,
+				 .size = PAGE };
+	struct caller closer = { &self->t1 };
+	pthread_t threads[3];
+	struct type1 again;
+	int i;
+
+	open_device(_metadata, self, variant, "TESTDEV0");
+	first.mem = mmap(NULL, SLOW_SIZE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, first.mem);
+	ASSERT_EQ(0, madvise(first.mem, SLOW_SIZE, MADV_NOHUGEPAGE));
+	second.mem = alloc_memory(PAGE);
+	ASSERT_NE(NULL, second.mem);
+	closer.dev = self->dev;
+	ASSERT_EQ(0, pthread_create(&threads[0], NULL, map_memory, &first));
+	usleep(100000);
+	ASSERT_EQ(0, pthread_create(&threads[1], NULL, close_group, &closer));
+	usleep(100000);
+	ASSERT_EQ(0, pthread_create(&threads[2], NULL, map_memory, &second));
+	for (i = 0; i < 3; i++)
+		ASSERT_EQ(0, pthread_join(threads[i], NULL));
+	EXPECT_EQ(0, first.rc);
+	/* -EINVAL: a container without a group maps nothing. */
+	EXPECT_TRUE(!second.rc || second.rc == -EINVAL);
+	EXPECT_EQ(0, closer.rc);
+
+	ASSERT_EQ(0, type1_open_by(&again, self->bdf, variant->container));
+	EXPECT_LE(0, vfio_group_get_device(again.group, self->bdf));
 }
 
 TEST_HARNESS_MAIN
