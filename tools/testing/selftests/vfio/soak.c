@@ -48,7 +48,7 @@
 #define NR_TASKS	(NR_USERS * NR_THREADS + NR_MACHINE)
 #define MACHINE		NR_USERS	/* the number of its process */
 #define STUCK		120		/* seconds without progress */
-#define PATIENCE	150		/* more, for what has not succeeded yet */
+#define PATIENCE	240		/* more, for what has not succeeded yet */
 #define MAX_SLOTS	4		/* files of a kind in a process */
 #define NR_IDS		2		/* objects of a kind in an iommufd */
 #define ARENA		(4 * HUGE)	/* bytes that a user maps some of */
@@ -132,11 +132,41 @@ static int some_device(struct task *t)
 	return some(t, 3) ? some_pci(t) : NR_PCI + some(t, NR_MDEVS);
 }
 
+static void fdinfo_path(char *path, size_t size, int fd)
+{
+	snprintf(path, size, "/proc/self/fdinfo/%d", fd);
+}
+
+static bool is_node_of(int node, const char *name)
+{
+	char path[64], line[4096];
+	bool found = false;
+	FILE *file;
+
+	fdinfo_path(path, sizeof(path), node);
+	file = fopen(path, "r");
+	if (!file)
+		return false;
+	while (!found && fgets(line, sizeof(line), file))
+		found = strstr(line, name);
+	fclose(file);
+	return found;
+}
+
+/*
+ * -ENOENT: it has gone.  Its node may be another device's by the time when it is
+ * opened, for numbers are used again.
+ */
 static int open_node(int device)
 {
 	const char *name = device_name(device);
+	int node = is_mdev(device) ? mdev_cdev_open(name) : vfio_cdev_open(name);
 
-	return is_mdev(device) ? mdev_cdev_open(name) : vfio_cdev_open(name);
+	if (node >= 0 && !is_node_of(node, name)) {
+		close(node);
+		return -ENOENT;
+	}
+	return node;
 }
 
 static int open_group(int device)
@@ -875,7 +905,7 @@ static int do_fdinfo(struct task *t, int unused)
 
 	if (borrow(t, some(t, NR_KINDS), &file))
 		return NOTHING;
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", file.fd);
+	fdinfo_path(path, sizeof(path), file.fd);
 	return give_back(&file, sysfs_read(path, text, sizeof(text)));
 }
 
@@ -1072,9 +1102,9 @@ static const struct op {
 	{ "interrupt", USER, 6, do_interrupt, 0, ERRNOS(EINVAL, ENOTTY) },
 	{ "sleep, wake", USER, 6, do_sleep, 0, ERRNOS(EINVAL, ENOTTY) },
 	{ "reset", USER, 24, do_reset, 0, ERRNOS(EINVAL, ENOTTY, EAGAIN) },
-	{ "hot reset", USER, 12, do_hot_reset, 0,
+	{ "hot reset", USER, 36, do_hot_reset, 0,
 	  ERRNOS(EINVAL, ENODEV, ENOTTY, EBUSY, EAGAIN) },
-	{ "hot reset by group", USER, 24, do_hot_reset_by_group, 0,
+	{ "hot reset by group", USER, 72, do_hot_reset_by_group, 0,
 	  ERRNOS(EINVAL, ENODEV, ENOTTY, EBUSY, EAGAIN) },
 	{ "open iommufd", USER, 3, do_open_iommufd, 0, ERRNOS() },
 	{ "close iommufd", USER, 1, do_close, IOMMUFD, ERRNOS() },

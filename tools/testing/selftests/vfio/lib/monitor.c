@@ -13,7 +13,8 @@
 
 #define MONITOR_PORT	"/dev/ttyS2"
 #define PROMPT		"(qemu) "
-#define TIMEOUT		60000	/* ms in which a command ends */
+#define TIMEOUT		60000	/* ms of silence that end a command */
+#define SILENCE		10000	/* ms after which it is asked once more */
 #define QUIET		300	/* ms after which nothing more is on its way */
 
 static bool ends_with(const char *text, size_t len, const char *end)
@@ -23,18 +24,39 @@ static bool ends_with(const char *text, size_t len, const char *end)
 	return len >= end_len && !memcmp(text + len - end_len, end, end_len);
 }
 
+static int send_line(int monitor, const char *command)
+{
+	char line[256];
+	int len;
+
+	/* ctrl-u: forget what may stand there */
+	len = snprintf(line, sizeof(line), "\025%s\n", command);
+	return write(monitor, line, len) == len ? 0 : -EIO;
+}
+
 /*
  * What comes until the line is quiet behind a prompt: a string, of its end at
- * least.  -EPROTO: no prompt came.
+ * least.  A busy machine may miss that bytes have come, until more do: an empty
+ * line makes some.  -EPROTO: no prompt came.
  */
 static int read_reply(int monitor, char *text, size_t size)
 {
 	struct pollfd pfd = { .fd = monitor, .events = POLLIN };
-	int timeout = TIMEOUT;
+	int timeout = SILENCE, silent = 0, rc;
 	size_t len = 0;
 	ssize_t n;
 
-	while (poll(&pfd, 1, timeout) > 0) {
+	while (silent < TIMEOUT) {
+		rc = poll(&pfd, 1, timeout);
+		if (rc < 0)
+			return -errno;
+		if (!rc && timeout == QUIET)
+			break;
+		if (!rc) {
+			silent += timeout;
+			send_line(monitor, "");
+			continue;
+		}
 		if (len == size - 1) {
 			memmove(text, text + size / 2, len - size / 2);
 			len -= size / 2;
@@ -43,7 +65,7 @@ static int read_reply(int monitor, char *text, size_t size)
 		if (n <= 0)
 			return n ? -errno : -EIO;
 		len += n;
-		timeout = ends_with(text, len, PROMPT) ? QUIET : TIMEOUT;
+		timeout = ends_with(text, len, PROMPT) ? QUIET : SILENCE;
 	}
 	text[len] = '\0';
 	if (!len)
@@ -60,16 +82,6 @@ static void drain(int monitor)
 	while (poll(&pfd, 1, QUIET) > 0 &&
 	       read(monitor, text, sizeof(text)) > 0)
 		;
-}
-
-static int send_line(int monitor, const char *command)
-{
-	char line[256];
-	int len;
-
-	/* ctrl-u: forget what may stand there */
-	len = snprintf(line, sizeof(line), "\025%s\n", command);
-	return write(monitor, line, len) == len ? 0 : -EIO;
 }
 
 int monitor_open(void)
