@@ -889,13 +889,27 @@ static int do_pass(struct task *t, int kind)
 	return give_back(&file, send_fds(passed[to][kind][0], &file.fd, 1));
 }
 
-/* Of what device it is, nobody said. */
+/* Whose node it is; one that has gone could be anyone's. */
+static int device_of(struct task *t, int node)
+{
+	int i;
+
+	for (i = 0; i < NR_DEVICES; i++)
+		if (is_node_of(node, device_name(i)))
+			return i;
+	return some_pci(t);
+}
+
+/* Of what device a group's file is, nobody said. */
 static int do_receive(struct task *t, int kind)
 {
 	int fd, rc;
 
 	rc = receive_fds(passed[t->process][kind][1], &fd, 1);
-	return rc ? rc : keep(t, kind, fd, some(t, NR_DEVICES));
+	if (rc)
+		return rc;
+	return keep(t, kind, fd,
+		    kind == NODE ? device_of(t, fd) : some(t, NR_DEVICES));
 }
 
 static int do_fdinfo(struct task *t, int unused)
