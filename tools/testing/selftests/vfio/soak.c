@@ -568,12 +568,27 @@ static int do_hot_reset(struct task *t, int unused)
 	return give_back(&node, hot_reset(node.fd, NULL));
 }
 
+/* A device that is reset with its bus, if a few tries find one. */
+static int borrow_resettable(struct task *t, struct slot *member)
+{
+	int i, rc;
+
+	for (i = 0; i < MAX_SLOTS; i++) {
+		rc = borrow(t, MEMBER, member);
+		if (rc || (member->device >= FIRST_RESET &&
+			   member->device < NR_PCI))
+			return rc;
+		close(member->fd);
+	}
+	return borrow(t, MEMBER, member);
+}
+
 static int do_hot_reset_by_group(struct task *t, int unused)
 {
 	struct slot member, group;
 	int rc;
 
-	if (borrow(t, MEMBER, &member))
+	if (borrow_resettable(t, &member))
 		return NOTHING;
 	rc = borrow_at(GROUP, member.index, &group);
 	if (!rc)
