@@ -48,7 +48,7 @@
 #define NR_TASKS	(NR_USERS * NR_THREADS + NR_MACHINE)
 #define MACHINE		NR_USERS	/* the number of its process */
 #define STUCK		120		/* seconds without progress */
-#define PATIENCE	240		/* more, for what has not succeeded yet */
+#define PATIENCE	420		/* more, for what has not succeeded yet */
 #define MAX_SLOTS	4		/* files of a kind in a process */
 #define NR_IDS		2		/* objects of a kind in an iommufd */
 #define ARENA		(4 * HUGE)	/* bytes that a user maps some of */
@@ -1122,7 +1122,7 @@ static const struct op {
 	{ "listen to node", USER, 6, do_listen, NODE, ERRNOS(EINVAL, ENOTTY) },
 	{ "listen to device", USER, 6, do_listen, MEMBER, ERRNOS(ENOTTY) },
 	{ "let node go", USER, 24, do_let_go, NODE, ERRNOS() },
-	{ "let device go", USER, 24, do_let_go, MEMBER, ERRNOS() },
+	{ "let device go", USER, 72, do_let_go, MEMBER, ERRNOS() },
 	{ "attach to IOAS", USER, 24, do_attach, false, ERRNOS(EINVAL, ENOENT) },
 	{ "attach to HWPT", USER, 12, do_attach, true, ERRNOS(EINVAL, ENOENT) },
 	{ "detach", USER, 6, do_detach, 0, ERRNOS(EINVAL) },
