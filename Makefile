@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
-.PHONY: setup kernel headers tests demo bench check soak peer kunit style shell export check-export
+.PHONY: setup kernel headers tests demo bench check soak peer kunit style shell export check-export check-series
 
 setup: ## install the Debian packages that are missing
 	@scripts/setup
@@ -51,3 +51,6 @@ export: ## DIR=...: write a patch series for a pristine 6.1
 
 check-export: ## build the exported series on a pristine 6.1 as modules
 	@scripts/check-export
+
+check-series: ## build each step of the exported series; FROM=...: from that one on
+	@scripts/check-series $(FROM)

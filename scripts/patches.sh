@@ -16,6 +16,11 @@ series_of() {
 	if [[ -f $1 ]]; then sed -e 's/[[:space:]]*#.*//' -e '/^$/d' "$1"; fi
 }
 
+# message_of PATCH: what stands before its diff.
+message_of() {
+	sed -e '/^--- /,$d' -e '/^Index: /,$d' -e '/^---$/,$d' "$top/patches/$1"
+}
+
 # files_of DIR: the files that the patches in a directory change.
 files_of() {
 	local p
