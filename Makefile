@@ -3,6 +3,30 @@
 
 MAKEFLAGS += --no-print-directory
 
+# The variables that a command takes, on its command line only: whatever else is
+# given is a mistake, and what the environment has is meant for others.
+takes.kernel := DEBUG
+takes.bench := PROFILE
+takes.check := PART
+takes.soak := SECONDS SEED
+takes.shell := FILES
+takes.export := DIR
+
+goals := $(or $(MAKECMDGOALS),help)
+given := $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$v))
+unknown := $(filter-out $(foreach g,$(goals),$(takes.$g)),$(given))
+ifneq ($(unknown),)
+$(error make $(goals) takes $(or $(foreach g,$(goals),$(takes.$g)),no variable), \
+not $(unknown))
+endif
+argument = $(if $(filter command,$(origin $1)),$($1))
+
+ifeq ($(filter-out 0 n 1 y,$(call argument,DEBUG)),)
+debug := $(filter 1 y,$(call argument,DEBUG))
+else
+$(error DEBUG is 1 or 0, not $(DEBUG))
+endif
+
 .PHONY: help
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -13,7 +37,7 @@ setup: ## install the Debian packages that are missing
 	@scripts/setup
 
 kernel: ## build the kernel; DEBUG=1: the one of the tests
-	@scripts/kernel $(if $(filter-out 0,$(DEBUG)),--debug)
+	@scripts/kernel $(if $(debug),--debug)
 
 headers: ## install our uapi headers under build/headers/include
 	@scripts/headers
@@ -25,13 +49,13 @@ demo: ## drive an emulated NVMe disk and a DMA device from user space
 	@scripts/demo
 
 bench: ## compare type1 and iommufd; PROFILE=<regex>: where instructions go
-	@scripts/bench $(if $(PROFILE),--profile "$(PROFILE)")
+	@scripts/bench $(if $(call argument,PROFILE),--profile "$(PROFILE)")
 
-check: ## run every test; the last line is the sum
-	@scripts/check
+check: ## run every test; PART="vtd host ...": some; the last line is the sum
+	@scripts/check $(call argument,PART)
 
 soak: ## everything at random at once; SECONDS=600, SEED=...
-	@scripts/soak "$(SECONDS)" "$(SEED)"
+	@scripts/soak "$(call argument,SECONDS)" "$(call argument,SEED)"
 
 peer: ## run the selftests of Linux 6.12's iommufd
 	@scripts/check peer
@@ -42,12 +66,12 @@ kunit: ## run the KUnit suites in user-mode Linux
 style: ## checkpatch, sparse, W=1, kernel-doc and shellcheck
 	@scripts/style
 
-shell: ## an interactive guest with the demo's devices
+shell: ## a guest with the demo's devices; FILES="...": what it has in /t
 	@scripts/kernel
-	@tools/testing/vm/run -s
+	@tools/testing/vm/run -s $(addprefix -f ,$(call argument,FILES))
 
 export: ## DIR=...: write a patch series for a pristine 6.1
-	@scripts/export "$(DIR)"
+	@scripts/export "$(call argument,DIR)"
 
 check-export: ## build the exported series on a pristine 6.1 as modules
 	@scripts/check-export

@@ -27,7 +27,7 @@ configure() {
 	[[ ! -f $out/.config ]] || mv "$out/.config" "$out/.config.was"
 	if ! {
 		kmake "$tree" tinyconfig &&
-			"$linux/scripts/kconfig/merge_config.sh" -m -O "$out" \
+			plain "$linux/scripts/kconfig/merge_config.sh" -m -O "$out" \
 				"$out/.config" "$@" &&
 			kmake "$tree" olddefconfig
 	} >"$out.config.log" 2>&1; then

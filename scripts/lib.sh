@@ -11,7 +11,14 @@ linux=$build/linux
 self=$(basename "$0")
 
 # A caller's make must not hand its flags or job server to ours.
-unset MAKEFLAGS MAKELEVEL MFLAGS
+unset MAKEFLAGS MAKELEVEL MAKEOVERRIDES MFLAGS
+
+# plain COMMAND...: runs it without the caller's variables.  A DEBUG, W, CC or
+# CFLAGS among them would change what is built, or have it built anew.
+plain() {
+	env -i PATH="$PATH" HOME="${HOME-/}" LC_ALL=C \
+		${TMPDIR:+TMPDIR="$TMPDIR"} "$@"
+}
 
 say() { printf '%s\n' "$*"; }
 warn() { printf '%s: %s\n' "$self" "$*" >&2; }
@@ -29,7 +36,7 @@ lock_build() {
 kmake() {
 	local tree=$1
 	shift
-	make -C "$linux" O="$build/$tree" ARCH=x86_64 "$@" </dev/null 9>&-
+	plain make -C "$linux" O="$build/$tree" ARCH=x86_64 "$@" </dev/null 9>&-
 }
 
 # Everything that a command needs before it can start: the packages, then the
