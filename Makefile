@@ -11,6 +11,7 @@ takes.check := PART
 takes.soak := SECONDS SEED
 takes.shell := FILES
 takes.export := DIR
+takes.check-series := FROM
 
 goals := $(or $(MAKECMDGOALS),help)
 given := $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$v))
@@ -77,4 +78,4 @@ check-export: ## build the exported series on a pristine 6.1 as modules
 	@scripts/check-export
 
 check-series: ## build each step of the exported series; FROM=...: from that one on
-	@scripts/check-series $(FROM)
+	@scripts/check-series $(call argument,FROM)
