@@ -308,6 +308,23 @@ TEST_F(sriov, group_of_iommufd)
 	groups_need_token(_metadata, self, "/dev/iommu");
 }
 
+/* The log tells of a token that is refused by groups, and not by nodes. */
+TEST_F(sriov, log_is_of_groups)
+{
+	int klog = klog_open();
+	struct type1 t1;
+
+	ASSERT_LE(0, klog);
+	EXPECT_EQ(-EACCES, bind_node(self, self->vf[0], NULL));
+	EXPECT_EQ(-EACCES, bind_node(self, self->vf[0], other_token));
+	EXPECT_EQ(0, klog_find(klog, "VF token"));
+	ASSERT_EQ(0, type1_open(&t1, self->vf[0]));
+	EXPECT_EQ(-EACCES, get_device(&t1, self->vf[0], other_token));
+	EXPECT_EQ(1, klog_find(klog, "VF token"));
+	type1_close(&t1);
+	EXPECT_EQ(0, close(klog));
+}
+
 /* A VF in use by one path makes the PF need the token on the other. */
 TEST_F(sriov, paths_know_each_other)
 {
