@@ -24,6 +24,24 @@
 #define REACH_FIRST_BITS 39
 #define REACH_LEVEL_BITS 9
 
+/*
+ * A domain is mapped, unmapped and synced in chunks that end at multiples of
+ * 1 GiB.  Such a multiple is inside of no page: those of more than 1 GiB, which
+ * AMD's IOMMU has, are not used.  So no page is cut, which drivers do not stand:
+ * VT-d's takes the memory in a large page for a page table.
+ *
+ * With the smallest pages a chunk takes milliseconds.  After each, others can
+ * run, and a fatal signal ends a map.  Nor does any driver's count of pages
+ * overflow: VT-d's, of what is to be flushed, has 32 bits.
+ */
+#define CHUNK_SIZE SZ_1G
+
+/* How much of a range is in the chunk that it begins in. */
+static unsigned long chunk_length(unsigned long iova, unsigned long length)
+{
+	return min(length, CHUNK_SIZE - (iova & (CHUNK_SIZE - 1)));
+}
+
 static bool needs_growth(struct iopt_domain *domain, unsigned long last)
 {
 	return last > READ_ONCE(domain->reach);
@@ -73,10 +91,7 @@ static size_t page_size_at(struct iommu_domain *domain, unsigned long iova,
 	return size;
 }
 
-/* How much is unmapped without a pause; 2^18 small pages take milliseconds. */
-#define UNMAP_CHUNK SZ_1G
-
-/* As iommu_unmap_fast(). */
+/* As iommu_unmap_fast(); returns the number of bytes that were unmapped. */
 static unsigned long unmap_pieces(struct iommu_domain *domain,
 				  unsigned long iova, unsigned long length,
 				  struct iommu_iotlb_gather *gather)
@@ -98,35 +113,38 @@ static unsigned long unmap_pieces(struct iommu_domain *domain,
 	return done;
 }
 
-/*
- * In whole runs, for what one iommu_map() made must not be cut; and with one
- * flush, which no page outlives that is unpinned after this.
- */
-static void domain_unmap(struct iopt_domain *domain, struct iopt_area *area)
+static unsigned long unmap_chunk(struct iommu_domain *domain,
+				 unsigned long iova, unsigned long length)
 {
-	unsigned long iova = area->start, length = 0;
 	struct iommu_iotlb_gather gather;
-	struct iopt_run_iter iter;
-	size_t unmapped = 0;
+	unsigned long unmapped;
 
 	iommu_iotlb_gather_init(&gather);
-	down_read(&domain->growth_rwsem);
-	iopt_run_iter_init(&iter, area->pages, area->offset, area_length(area));
-	while (iter.length) {
-		length += iter.length;
-		iopt_run_iter_next(&iter);
-		if (iter.length &&
-		    (length < UNMAP_CHUNK || iter.continued))
-			continue;
-		unmapped += unmap_pieces(domain->domain, iova, length, &gather);
-		iova += length;
-		length = 0;
+	unmapped = unmap_pieces(domain, iova, length, &gather);
+	iommu_iotlb_sync(domain, &gather);
+	return unmapped;
+}
+
+/* All of it is mapped, and no page of it reaches out of it. */
+static void unmap_range(struct iommu_domain *domain, unsigned long iova,
+			unsigned long length)
+{
+	unsigned long done = 0, step, unmapped;
+
+	while (done < length) {
+		step = chunk_length(iova + done, length - done);
+		unmapped = unmap_chunk(domain, iova + done, step);
+		WARN_ON(unmapped != step);
+		done += max(step, unmapped);
 		cond_resched();
 	}
-	iopt_run_iter_done(&iter);
-	iommu_iotlb_sync(domain->domain, &gather);
+}
+
+static void domain_unmap(struct iopt_domain *domain, struct iopt_area *area)
+{
+	down_read(&domain->growth_rwsem);
+	unmap_range(domain->domain, area->start, area_length(area));
 	up_read(&domain->growth_rwsem);
-	WARN_ON(unmapped != area_length(area));
 }
 
 /*
@@ -203,48 +221,60 @@ static unsigned long map_run(struct iommu_domain *domain, unsigned long iova,
 	return done;
 }
 
-static void sync_map(struct iommu_domain *domain, struct iopt_area *area)
-{
-	if (domain->ops->iotlb_sync_map)
-		domain->ops->iotlb_sync_map(domain, area->start,
-					    area_length(area));
-}
-
-/* Of the run that failed, @length bytes are left from @iova on. */
-static void undo_map(struct iommu_domain *domain, struct iopt_area *area,
-		     unsigned long iova, unsigned long length)
-{
-	if (iova != area->start)
-		iommu_unmap(domain, area->start, iova - area->start);
-	unmap_failed_run(domain, iova, length);
-}
-
-static int domain_map_runs(struct iopt_domain *domain, struct iopt_area *area,
-			   bool small)
+/* On failure nothing of the chunk is mapped. */
+static int map_chunk(struct iommu_domain *domain, struct iopt_area *area,
+		     unsigned long iova, unsigned long length, bool small)
 {
 	int prot = area->prot | IOMMU_CACHE, ret = 0;
-	unsigned long iova = area->start, done;
+	unsigned long at = iova, done;
 	struct iopt_run_iter iter;
 
-	iopt_run_iter_init(&iter, area->pages, area->offset, area_length(area));
+	iopt_run_iter_init(&iter, area->pages,
+			   area->offset + (iova - area->start), length);
 	while (iter.length) {
-		done = map_run(domain->domain, iova, iter.phys, iter.length,
-			       prot, small, &ret);
-		iova += done;
+		done = map_run(domain, at, iter.phys, iter.length, prot, small,
+			       &ret);
+		at += done;
 		if (ret)
 			break;
 		iopt_run_iter_next(&iter);
 	}
 	iopt_run_iter_done(&iter);
 	if (!ret) {
-		sync_map(domain->domain, area);
+		if (domain->ops->iotlb_sync_map)
+			domain->ops->iotlb_sync_map(domain, iova, length);
 		return 0;
 	}
 
-	undo_map(domain->domain, area, iova, iter.length - done);
+	unmap_range(domain, iova, at - iova);
+	unmap_failed_run(domain, at, iter.length - done);
 	/* Drivers have their own ways to say that they cannot. */
 	return iommufd_refuse(IOMMUFD_REASON_DRIVER_MAP,
 			      ret == -ENOMEM ? ret : -EINVAL);
+}
+
+static int map_chunks(struct iommu_domain *domain, struct iopt_area *area,
+		      bool small)
+{
+	unsigned long done, length = area_length(area), step;
+	int ret;
+
+	for (done = 0; done < length; done += step) {
+		step = chunk_length(area->start + done, length - done);
+		if (fatal_signal_pending(current))
+			ret = -EINTR;
+		else
+			ret = map_chunk(domain, area, area->start + done, step,
+					small);
+		if (ret)
+			goto err_unmap;
+		cond_resched();
+	}
+	return 0;
+
+err_unmap:
+	unmap_range(domain, area->start, done);
+	return ret;
 }
 
 static int domain_map(struct io_pagetable *iopt, struct iopt_domain *domain,
@@ -256,13 +286,13 @@ static int domain_map(struct io_pagetable *iopt, struct iopt_domain *domain,
 
 	if (!needs_growth(domain, area->last)) {
 		down_read(&domain->growth_rwsem);
-		ret = domain_map_runs(domain, area, iopt->small_pages);
+		ret = map_chunks(domain->domain, area, iopt->small_pages);
 		up_read(&domain->growth_rwsem);
 		return ret;
 	}
 
 	down_write(&domain->growth_rwsem);
-	ret = domain_map_runs(domain, area, iopt->small_pages);
+	ret = map_chunks(domain->domain, area, iopt->small_pages);
 	if (!ret && needs_growth(domain, area->last))
 		WRITE_ONCE(domain->reach, reach_for(area->last));
 	up_write(&domain->growth_rwsem);
@@ -275,7 +305,8 @@ static int domain_map(struct io_pagetable *iopt, struct iopt_domain *domain,
  * @area: an area that is pinned, if there is a domain
  *
  * Context: domains_rwsem is held.
- * Return: 0, or -ENOMEM or -EINVAL, and then it is mapped in no domain.
+ * Return: 0; -ENOMEM, -EINVAL, or -EINTR on a fatal signal, and then it is
+ * mapped in no domain.
  */
 int iopt_map_area(struct io_pagetable *iopt, struct iopt_area *area)
 {
@@ -490,9 +521,7 @@ static int map_areas(struct io_pagetable *iopt, struct iopt_domain *domain)
 
 	down_read(&iopt->iova_rwsem);
 	for (area = any_area(iopt); area; area = area_after(area)) {
-		if (fatal_signal_pending(current))
-			ret = -EINTR;
-		else if (in_domains(area))
+		if (in_domains(area))
 			ret = domain_map(iopt, domain, area);
 		if (ret) {
 			unmap_areas(iopt, domain, area);

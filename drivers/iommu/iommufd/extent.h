@@ -16,33 +16,25 @@ struct iopt_pages;
 struct page;
 
 /*
- * A packed run: the PFN above, the number of pages less one below, and between
- * them whether it was one run with the one before until an extent was split.  A
- * physical address has 52 bits at most, which leaves 40 for the PFN.
+ * A packed run: the PFN above, the number of pages less one below.  A physical
+ * address has 52 bits at most, which leaves 40 for the PFN.
  */
-#define RUN_LENGTH_BITS 23
+#define RUN_LENGTH_BITS 24
 #define RUN_MAX_PAGES BIT(RUN_LENGTH_BITS)
-#define RUN_CONTINUED BIT_ULL(RUN_LENGTH_BITS)
-#define RUN_PFN_SHIFT (RUN_LENGTH_BITS + 1)
 
 static inline u64 run_pack(unsigned long pfn, unsigned long npages)
 {
-	return ((u64)pfn << RUN_PFN_SHIFT) | (npages - 1);
+	return ((u64)pfn << RUN_LENGTH_BITS) | (npages - 1);
 }
 
 static inline unsigned long run_pfn(u64 run)
 {
-	return run >> RUN_PFN_SHIFT;
+	return run >> RUN_LENGTH_BITS;
 }
 
 static inline unsigned long run_npages(u64 run)
 {
 	return (run & (RUN_MAX_PAGES - 1)) + 1;
-}
-
-static inline bool run_continued(u64 run)
-{
-	return run & RUN_CONTINUED;
 }
 
 /**

@@ -326,7 +326,6 @@ struct part {
  * @parts: what is pinned
  * @users: how many of @parts each page is in
  * @hole: pages that the process does not have any more
- * @joined: pages that were seen in one run with the one before
  */
 struct parts {
 	struct rnd_state rnd;
@@ -336,7 +335,6 @@ struct parts {
 	struct part parts[PART_USERS];
 	unsigned int users[PART_PAGES];
 	bool hole[PART_PAGES];
-	bool joined[PART_PAGES + 1];
 };
 
 static u32 chance(struct rnd_state *rnd, u32 of)
@@ -362,13 +360,8 @@ static void count_users(struct parts *p, struct part *part, int by)
 {
 	unsigned long i;
 
-	for (i = part->first; i < part->first + part->npages; i++) {
+	for (i = part->first; i < part->first + part->npages; i++)
 		p->users[i] += by;
-		if (!p->users[i]) {
-			p->joined[i] = false;
-			p->joined[i + 1] = false;
-		}
-	}
 }
 
 static struct part choose_part(struct parts *p)
@@ -455,31 +448,21 @@ static unsigned long wrong_pages(struct parts *p, unsigned long index,
 	return wrong;
 }
 
-/*
- * A domain that was mapped by one run is unmapped as one: what was joined is
- * not taken apart, unless marked as continued.
- */
 static void parts_walk(struct kunit *test, struct parts *p, unsigned long first,
 		       unsigned long end)
 {
-	unsigned long at = first, wrong = 0, lies = 0, i;
+	unsigned long at = first, wrong = 0;
 	struct iopt_run_iter iter;
 
 	iopt_run_iter_init(&iter, p->pages, first << PAGE_SHIFT,
 			   (end - first) << PAGE_SHIFT);
 	for (; iter.length; iopt_run_iter_next(&iter)) {
 		wrong += wrong_pages(p, at, &iter);
-		if (at != first && !iter.continued)
-			lies += p->joined[at];
-		for (i = 1; i < iter.length >> PAGE_SHIFT; i++)
-			p->joined[at + i] = true;
 		at += iter.length >> PAGE_SHIFT;
 	}
 	iopt_run_iter_done(&iter);
 	KUNIT_EXPECT_EQ(test, at, end);
 	KUNIT_EXPECT_EQ(test, wrong, 0);
-	KUNIT_EXPECT_EQ_MSG(test, lies, 0,
-			    "what was one run is none, and not continued");
 }
 
 static void expect_parts(struct kunit *test, struct parts *p)
@@ -573,7 +556,7 @@ static void random_parts_agree_with_a_plain_model(struct kunit *test)
  * struct shape - how a range is remembered
  * @extents: number of extents
  * @runs: number of runs
- * @ends: of each run, index behind its last page, with a bit for continued
+ * @ends: of each run, index behind its last page
  */
 struct shape {
 	unsigned int extents;
@@ -591,7 +574,7 @@ static void get_shape(struct iopt_pages *pages, struct shape *shape)
 	iopt_run_iter_init(&iter, pages, 0, PART_PAGES << PAGE_SHIFT);
 	for (; iter.length; iopt_run_iter_next(&iter)) {
 		at += iter.length >> PAGE_SHIFT;
-		shape->ends[shape->runs++] = at << 1 | iter.continued;
+		shape->ends[shape->runs++] = at;
 	}
 	iopt_run_iter_done(&iter);
 }
@@ -661,7 +644,6 @@ static void many_runs_are_remembered(struct kunit *test)
 	iopt_run_iter_init(&iter, pages, 0, RUNS_PAGES * PAGE_SIZE);
 	for (i = 0; iter.length; iopt_run_iter_next(&iter), i++) {
 		KUNIT_EXPECT_EQ(test, iter.length, PAGE_SIZE);
-		KUNIT_EXPECT_FALSE(test, iter.continued);
 		KUNIT_EXPECT_EQ(test, iter.phys, test_block_phys(block, i));
 	}
 	iopt_run_iter_done(&iter);

@@ -514,8 +514,7 @@ static int map_areas(struct io_pagetable *iopt, struct list_head *areas)
 	int ret;
 
 	list_for_each_entry(area, areas, item) {
-		ret = fatal_signal_pending(current) ? -EINTR :
-						      iopt_map_area(iopt, area);
+		ret = iopt_map_area(iopt, area);
 		if (ret)
 			goto err_unmap;
 		cond_resched();

@@ -1063,6 +1063,87 @@ static void failed_domain_does_not_disturb_the_other(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, alignment(test), PAGE_SIZE / 2);
 }
 
+/* ---- chunks ---- */
+
+/* The page before a multiple of 1 GiB, where another chunk begins. */
+#define BOUNDARY (SZ_1G - PAGE_SIZE)
+
+/* test_domain.c watches how far each call reaches. */
+static void area_may_span_chunks(struct kunit *test)
+{
+	struct test_domain *td = add_new_domain(test, UNIT);
+	struct iopt_test *t = test->priv;
+	struct test_block *block = test_block_alloc(test, 2);
+	unsigned long uptr = test_block_map(test, block, 0);
+
+	/* A run goes on behind it, at a multiple of its page or not. */
+	KUNIT_EXPECT_EQ(test, map_fixed(test, BOUNDARY, uptr, 4 * PAGE_SIZE,
+					RW), 0);
+	expect_shown(test, td, BOUNDARY, uptr, 4 * PAGE_SIZE, RW);
+	expect_unmap_all(test, 0, 4 * PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, test_domain_size(td), 0);
+	KUNIT_EXPECT_EQ(test, map_fixed(test, BOUNDARY + UNIT, uptr,
+					3 * PAGE_SIZE, RW), 0);
+	expect_shown(test, td, BOUNDARY + UNIT, uptr, 3 * PAGE_SIZE, RW);
+	remove_domain(test, &td->shown);
+	KUNIT_EXPECT_EQ(test, test_domain_size(td), 0);
+	expect_unmap_all(test, 0, 3 * PAGE_SIZE);
+
+	KUNIT_EXPECT_EQ(test, add_domain(test, td), 0);
+	KUNIT_ASSERT_EQ(test, iopt_set_huge_pages(&t->iopt, false), 0);
+	KUNIT_EXPECT_EQ(test, map_fixed(test, BOUNDARY, uptr, 4 * PAGE_SIZE,
+					RW), 0);
+	expect_shown(test, td, BOUNDARY, uptr, 4 * PAGE_SIZE, RW);
+	expect_unmap_all(test, 0, 4 * PAGE_SIZE);
+	vm_munmap(uptr, 4 * PAGE_SIZE);
+}
+
+static void failed_map_is_undone_in_every_chunk(struct kunit *test)
+{
+	struct test_domain *td = add_new_domain(test, UNIT);
+	struct iopt_test *t = test->priv;
+	unsigned int n;
+	int ret;
+
+	for (n = 1; n < 100; n++) {
+		td->fail_in = n;
+		ret = map_fixed(test, SZ_2G - 2 * PAGE_SIZE - UNIT, t->uptr,
+				MEMORY_PAGES * PAGE_SIZE, RW);
+		if (!ret)
+			break;
+		KUNIT_EXPECT_EQ(test, ret, -ENOMEM);
+		KUNIT_EXPECT_EQ(test, test_domain_size(td), 0);
+		KUNIT_EXPECT_EQ(test, test_mm_pinned(), 0);
+	}
+	KUNIT_EXPECT_GT(test, n, 4);
+	KUNIT_EXPECT_EQ(test, ret, 0);
+}
+
+/* A large area takes a while: a fatal signal ends it, and nothing stays. */
+static void map_can_be_killed_between_chunks(struct kunit *test)
+{
+	struct test_domain *td = add_new_domain(test, PAGE_SIZE);
+	struct iopt_test *t = test->priv;
+
+	allow_signal(SIGKILL);
+	td->kill_in = 1;
+	KUNIT_EXPECT_EQ(test, map_pages_at(test, BOUNDARY, 2), -EINTR);
+	flush_signals(current);
+	KUNIT_EXPECT_EQ(test, test_domain_size(td), 0);
+	KUNIT_EXPECT_EQ(test, test_mm_pinned(), 0);
+
+	remove_domain(test, &td->shown);
+	KUNIT_ASSERT_EQ(test, map_pages_at(test, BOUNDARY, 2), 0);
+	td->kill_in = 1;
+	KUNIT_EXPECT_EQ(test, add_domain(test, td), -EINTR);
+	flush_signals(current);
+	disallow_signal(SIGKILL);
+	KUNIT_EXPECT_EQ(test, test_domain_size(td), 0);
+	KUNIT_EXPECT_EQ(test, test_mm_pinned(), 0);
+	KUNIT_EXPECT_EQ(test, add_domain(test, td), 0);
+	expect_shown(test, td, BOUNDARY, t->uptr, 2 * PAGE_SIZE, RW);
+}
+
 /* ---- alignment and aperture ---- */
 
 static void alignment_is_that_of_the_coarsest_domain(struct kunit *test)
@@ -2205,6 +2286,9 @@ static struct kunit_case iopt_cases[] = {
 	KUNIT_CASE(failed_map_does_not_touch_its_neighbours),
 	KUNIT_CASE(failed_domain_is_left_empty),
 	KUNIT_CASE(failed_domain_does_not_disturb_the_other),
+	KUNIT_CASE(area_may_span_chunks),
+	KUNIT_CASE(failed_map_is_undone_in_every_chunk),
+	KUNIT_CASE(map_can_be_killed_between_chunks),
 	KUNIT_CASE(alignment_is_that_of_the_coarsest_domain),
 	KUNIT_CASE(misaligned_map_is_einval),
 	KUNIT_CASE(domain_too_coarse_for_a_mapping_is_eaddrinuse),

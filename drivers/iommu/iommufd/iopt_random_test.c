@@ -32,8 +32,9 @@
 #define UNIT (PAGE_SIZE / 4)
 #define MEMORY_ORDER 4
 #define MEMORY_PAGES BIT(MEMORY_ORDER)
-#define WINDOW_BASE SZ_32M
 #define WINDOW_PAGES 32UL
+/* A multiple of 1 GiB is in it, over which no call to a domain reaches. */
+#define WINDOW_BASE (SZ_1G - WINDOW_PAGES / 2 * PAGE_SIZE)
 #define WINDOW_SIZE (WINDOW_PAGES * PAGE_SIZE)
 /* Where the ranges that begin in the window end at the latest. */
 #define WINDOW_END (WINDOW_BASE + 2 * WINDOW_SIZE)

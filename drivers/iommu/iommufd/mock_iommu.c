@@ -13,10 +13,16 @@
  * - unmap what is not mapped;
  * - unmap a part of what one iommu_map() made;
  * - let a page go before the IOTLB was synced, or map one that is not pinned;
+ * - have a table freed before the IOTLB was synced;
  * - free a domain that still maps something or has a device.
  *
  * The I/O page is smaller than the CPU's, which finds places that mix the two
  * up.  Only one size is offered, so one iommu_map() is one call here.
+ *
+ * A domain whose first device is a MOCK_FLAGS_DEVICE_HUGE_IOVA one is more like
+ * VT-d's: it has large pages too, tables that an unmap leaves to the gather, and
+ * a gather that holds what is adjacent and was unmapped in calls of one size.
+ * What has to be unmapped as a whole is a page then.
  *
  * As VT-d's, a map that fails leaves what it had mapped, and does not say how
  * much; each page of that can then be unmapped alone.
@@ -36,11 +42,13 @@
 
 #include "iommufd_test.h"
 #include "mock_iommu.h"
+#include "mock_tables.h"
 
 /**
  * struct mock_domain - a domain
  * @domain: for the core
  * @table: entries by number of the I/O page
+ * @tables: see mock_tables.c; none without large pages
  * @devices: how many are attached
  * @snooping: how many of these can be kept coherent
  * @coherent: they are, and no other device can be attached
@@ -48,6 +56,7 @@
 struct mock_domain {
 	struct iommu_domain domain;
 	struct xarray table;
+	struct xarray tables;
 	atomic_t devices;
 	atomic_t snooping;
 	bool coherent;
@@ -155,7 +164,7 @@ static bool should_fail_op(unsigned int op)
  * An entry is the number of an I/O page of physical memory and these bits.  A
  * stale one is unmapped but may still be in the IOTLB.
  */
-#define ENTRY_FIRST BIT(0) /* of one iommu_map() */
+#define ENTRY_FIRST BIT(0) /* of one iommu_map(), or of a page: see above */
 #define ENTRY_LAST BIT(1)
 #define ENTRY_STALE BIT(2)
 #define ENTRY_SHIFT 3
@@ -219,31 +228,59 @@ static int map_entry(struct mock_domain *md, unsigned long index,
 	return xa_insert(&md->table, index, make_entry(phys, flags), gfp);
 }
 
+static bool has_large_pages(struct mock_domain *md)
+{
+	return md->domain.pgsize_bitmap & MOCK_LARGE_PAGE_SIZE;
+}
+
+/* Where a large page comes there may be a table that nothing is in any more. */
+static int prepare_tables(struct mock_domain *md, unsigned long start,
+			  unsigned long last, size_t pgsize, gfp_t gfp)
+{
+	LIST_HEAD(freelist);
+
+	if (!has_large_pages(md))
+		return 0;
+	if (pgsize == MOCK_IO_PAGE_SIZE)
+		return mock_tables_add(&md->tables, start, last, gfp);
+	mock_tables_remove(&md->tables, start, last, &freelist);
+	mock_tables_free(&freelist, start, last);
+	return 0;
+}
+
 static int mock_map_pages(struct iommu_domain *domain, unsigned long iova,
 			  phys_addr_t phys, size_t pgsize, size_t pgcount,
 			  int prot, gfp_t gfp, size_t *mapped)
 {
 	struct mock_domain *md = to_mock_domain(domain);
 	unsigned long first = iova / MOCK_IO_PAGE_SIZE, flags, i;
-	size_t fail_at = SIZE_MAX;
-	int ret = 0;
+	size_t length = pgsize * pgcount, nr = length / MOCK_IO_PAGE_SIZE;
+	size_t whole, fail_at = SIZE_MAX;
+	int ret;
 
-	if (WARN(!in_aperture(md, iova, pgsize * pgcount),
+	if (WARN(!in_aperture(md, iova, length),
 		 "mock IOMMU: maps outside of the aperture"))
 		return -EINVAL;
+	if (WARN(!IS_ALIGNED(iova | phys, pgsize),
+		 "mock IOMMU: maps a page that is misaligned"))
+		return -EINVAL;
 	if (should_fail_op(MOCK_OP_MAP))
-		fail_at = pgcount / 2;
+		fail_at = nr / 2;
+	ret = prepare_tables(md, iova, iova + length - 1, pgsize, gfp);
+	if (ret)
+		return ret;
 
-	for (i = 0; i < pgcount; i++) {
-		flags = (i ? 0 : ENTRY_FIRST) |
-			(i == pgcount - 1 ? ENTRY_LAST : 0);
+	whole = has_large_pages(md) ? pgsize / MOCK_IO_PAGE_SIZE : nr;
+	for (i = 0; i < nr; i++) {
+		flags = (i % whole ? 0 : ENTRY_FIRST) |
+			((i + 1) % whole ? 0 : ENTRY_LAST);
 		ret = i == fail_at ? -ENOMEM :
 				     map_entry(md, first + i, phys, flags, gfp);
 		if (ret)
 			goto err_isolate;
 		phys += MOCK_IO_PAGE_SIZE;
 	}
-	*mapped = pgsize * pgcount;
+	*mapped = length;
 	return 0;
 
 err_isolate:
@@ -271,22 +308,40 @@ static bool unmap_entry(struct mock_domain *md, unsigned long index,
 	return true;
 }
 
+/*
+ * As 6.1's VT-d driver does it: the tables first, although the gather is synced
+ * when it cannot hold the range.
+ */
+static void gather_range(struct mock_domain *md,
+			 struct iommu_iotlb_gather *gather, unsigned long iova,
+			 size_t length)
+{
+	if (has_large_pages(md)) {
+		mock_tables_remove(&md->tables, iova, iova + length - 1,
+				   &gather->freelist);
+		iommu_iotlb_gather_add_page(&md->domain, gather, iova, length);
+	} else {
+		iommu_iotlb_gather_add_range(gather, iova, length);
+	}
+}
+
 static size_t mock_unmap_pages(struct iommu_domain *domain, unsigned long iova,
 			       size_t pgsize, size_t pgcount,
 			       struct iommu_iotlb_gather *gather)
 {
 	struct mock_domain *md = to_mock_domain(domain);
 	unsigned long first = iova / MOCK_IO_PAGE_SIZE, i;
+	size_t nr = pgsize * pgcount / MOCK_IO_PAGE_SIZE;
 
 	if (WARN(!in_aperture(md, iova, pgsize * pgcount),
 		 "mock IOMMU: unmaps outside of the aperture"))
 		return 0;
-	for (i = 0; i < pgcount; i++)
-		if (!unmap_entry(md, first + i, !i, i == pgcount - 1))
+	for (i = 0; i < nr; i++)
+		if (!unmap_entry(md, first + i, !i, i == nr - 1))
 			break;
 	if (i)
-		iommu_iotlb_gather_add_range(gather, iova, i * pgsize);
-	return i * pgsize;
+		gather_range(md, gather, iova, i * MOCK_IO_PAGE_SIZE);
+	return i * MOCK_IO_PAGE_SIZE;
 }
 
 static void mock_iotlb_sync(struct iommu_domain *domain,
@@ -296,6 +351,7 @@ static void mock_iotlb_sync(struct iommu_domain *domain,
 	unsigned long index;
 	void *entry;
 
+	mock_tables_free(&gather->freelist, gather->start, gather->end);
 	if (gather->start > gather->end)
 		return;
 	xa_for_each_range(&md->table, index, entry,
@@ -340,6 +396,13 @@ static void set_domain(struct mock_device *mdev, struct mock_domain *md)
 	mdev->domain = md;
 }
 
+/* As with VT-d, what a domain can do is not known before it has a device. */
+static void learn_page_sizes(struct mock_domain *md, struct mock_device *mdev)
+{
+	if (mdev->flags & MOCK_FLAGS_DEVICE_HUGE_IOVA && xa_empty(&md->table))
+		md->domain.pgsize_bitmap |= MOCK_LARGE_PAGE_SIZE;
+}
+
 static int mock_attach_dev(struct iommu_domain *domain, struct device *dev)
 {
 	struct mock_domain *md = to_mock_domain(domain);
@@ -349,6 +412,7 @@ static int mock_attach_dev(struct iommu_domain *domain, struct device *dev)
 		return -ENOMEM;
 	if (md->coherent && !is_snooping(mdev))
 		return -EINVAL;
+	learn_page_sizes(md, mdev);
 	set_domain(mdev, md);
 	return 0;
 }
@@ -374,6 +438,7 @@ static void mock_domain_free(struct iommu_domain *domain)
 	WARN(atomic_read(&md->devices), "mock IOMMU: frees a device's domain");
 	WARN(!xa_empty(&md->table), "mock IOMMU: frees a domain with mappings");
 	xa_destroy(&md->table);
+	mock_tables_destroy(&md->tables);
 	kfree(md);
 }
 
@@ -427,6 +492,7 @@ static struct iommu_domain *mock_domain_alloc(unsigned int type)
 	if (!md)
 		return NULL;
 	xa_init_flags(&md->table, XA_FLAGS_ACCOUNT);
+	xa_init_flags(&md->tables, XA_FLAGS_ACCOUNT);
 	md->domain.pgsize_bitmap = MOCK_IO_PAGE_SIZE;
 	md->domain.geometry.aperture_start = MOCK_APERTURE_START;
 	md->domain.geometry.aperture_end = MOCK_APERTURE_LAST;

@@ -12,6 +12,8 @@ struct iommu_domain;
 
 /* What the mock maps at a time: less than the CPU's page. */
 #define MOCK_IO_PAGE_SIZE (PAGE_SIZE / 2)
+/* Its other size of page, where it has two; small, so that tests meet it. */
+#define MOCK_LARGE_PAGE_SIZE (8 * MOCK_IO_PAGE_SIZE)
 
 #ifdef CONFIG_IOMMUFD_TEST
 /* A device in a group of its own, with MOCK_FLAGS_DEVICE_*; may be bound. */

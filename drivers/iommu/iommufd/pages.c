@@ -116,6 +116,8 @@ struct iopt_pages *iopt_pages_alloc_user(unsigned long uptr,
 	unsigned long first, npages;
 	int ret;
 
+	/* A tag, which arm64 has, says nothing of where the memory is. */
+	uptr = untagged_addr(uptr);
 	ret = page_range(uptr, length, &first, &npages);
 	if (ret)
 		return ERR_PTR(ret);
@@ -311,8 +313,7 @@ static int split_extent(struct iopt_pages *pages, struct iopt_extent *extent,
 	extent->nr = i;
 	if (left) {
 		npages = run_npages(tail->runs[0]) - left;
-		tail->runs[0] = run_pack(run_pfn(tail->runs[0]) + left,
-					 npages) | RUN_CONTINUED;
+		tail->runs[0] = run_pack(run_pfn(tail->runs[0]) + left, npages);
 		extent->runs[extent->nr++] -= npages;
 	}
 	tail->first = index;
@@ -343,10 +344,8 @@ static unsigned long merge_pair(struct iopt_pages *pages, unsigned long index)
 	if (!left || extent_end(left) != index || left->ends || right->starts ||
 	    left->users != right->users)
 		return 0;
-	/* What is before may be another run by now, of pages pinned later. */
 	last = &left->runs[left->nr - 1];
-	if (run_continued(right->runs[0]) &&
-	    run_pfn(*last) + run_npages(*last) == run_pfn(right->runs[0]) &&
+	if (run_pfn(*last) + run_npages(*last) == run_pfn(right->runs[0]) &&
 	    run_npages(*last) + run_npages(right->runs[0]) <= RUN_MAX_PAGES)
 		skip = 1;
 	if (left->nr + right->nr - skip > left->max)
@@ -678,8 +677,6 @@ static void run_iter_load(struct iopt_run_iter *iter, unsigned long skip)
 
 	iter->phys = PFN_PHYS(run_pfn(run)) + skip;
 	iter->length = min((run_npages(run) << PAGE_SHIFT) - skip, iter->left);
-	/* Extents that were merged meanwhile may have made one run of two. */
-	iter->continued = skip || run_continued(run);
 	iter->left -= iter->length;
 }
 

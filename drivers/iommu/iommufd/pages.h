@@ -80,12 +80,10 @@ struct iommufd_payer *iopt_pages_set_payer(struct iopt_pages *pages,
  * struct iopt_run_iter - walks the physical runs of a range of pinned pages
  * @phys: start of the current run
  * @length: bytes in it; 0 at the end
- * @continued: was one run with the one before, when it was pinned
  */
 struct iopt_run_iter {
 	phys_addr_t phys;
 	unsigned long length;
-	bool continued;
 
 	/* private: */
 	struct iopt_pages *pages;

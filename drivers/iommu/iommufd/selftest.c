@@ -118,7 +118,8 @@ static int test_mock_domain_flags(struct iommufd_call *call)
 	struct iommu_test_cmd *cmd = call->arg;
 	u32 flags = cmd->mock_domain_flags.dev_flags;
 
-	if (flags & ~(MOCK_FLAGS_DEVICE_PASID | MOCK_FLAGS_DEVICE_SNOOP))
+	if (flags & ~(MOCK_FLAGS_DEVICE_HUGE_IOVA | MOCK_FLAGS_DEVICE_PASID |
+		      MOCK_FLAGS_DEVICE_SNOOP))
 		return -EOPNOTSUPP;
 	return mock_domain(call, flags);
 }

@@ -8,9 +8,13 @@
  * - only what is mapped is unmapped, and never a part of what one call mapped,
  *   unless that failed;
  * - memory is pinned from before it is mapped until the IOTLB was synced after
- *   it was unmapped.
+ *   it was unmapped;
+ * - no call and no sync reaches over a multiple of 1 GiB, so that none is long
+ *   and no driver's count of pages overflows.
  */
 #include <kunit/test.h>
+#include <linux/sched/signal.h>
+#include <linux/sizes.h>
 
 #include "test_domain.h"
 #include "test_mm.h"
@@ -77,6 +81,13 @@ static void expect_pinned(struct test_domain *td, phys_addr_t phys,
 			      "a device reaches memory that is not pinned");
 }
 
+static void expect_bounded(struct test_domain *td, unsigned long start,
+			   unsigned long last)
+{
+	KUNIT_EXPECT_EQ_MSG(td->test, start / SZ_1G, last / SZ_1G,
+			    "a call reaches over a multiple of 1 GiB");
+}
+
 static struct test_mapping *add_mapping(struct test_domain *td,
 					unsigned long iova, phys_addr_t phys,
 					unsigned long length, int prot)
@@ -109,6 +120,9 @@ static int test_map_pages(struct iommu_domain *domain, unsigned long iova,
 	KUNIT_EXPECT_GE(td->test, iova, domain->geometry.aperture_start);
 	KUNIT_EXPECT_LE(td->test, last, domain->geometry.aperture_end);
 	expect_pinned(td, phys, pgsize * pgcount);
+	expect_bounded(td, iova, last);
+	if (td->kill_in && !--td->kill_in)
+		send_sig(SIGKILL, current, 1);
 
 	/* As VT-d's driver: some is mapped, and it does not say how much. */
 	if (fail)
@@ -129,6 +143,7 @@ static void test_iotlb_sync_map(struct iommu_domain *domain, unsigned long iova,
 	struct test_domain *td = to_test_domain(domain);
 	struct test_mapping *mapping;
 
+	expect_bounded(td, iova, iova + size - 1);
 	list_for_each_entry(mapping, &td->mappings, item)
 		if (mapping->iova >= iova &&
 		    mapping_last(mapping) <= iova + size - 1)
@@ -158,6 +173,7 @@ static size_t test_unmap_pages(struct iommu_domain *domain, unsigned long iova,
 	size_t length = pgsize * pgcount, done = 0, step;
 	bool hole = false;
 
+	expect_bounded(td, iova, iova + length - 1);
 	while (done < length) {
 		step = unmap_one(td, iova + done, length - done);
 		if (!step) {
@@ -169,7 +185,18 @@ static size_t test_unmap_pages(struct iommu_domain *domain, unsigned long iova,
 	/* VT-d's driver would unmap more than it was asked to. */
 	KUNIT_EXPECT_FALSE_MSG(td->test, hole,
 			       "what is not mapped was unmapped");
+	iommu_iotlb_gather_add_range(gather, iova, length);
 	return length;
+}
+
+/* What is left of a map that failed is unmapped, and synced, by the page. */
+static void expect_flushed(struct test_domain *td, struct test_mapping *mapping,
+			   struct iommu_iotlb_gather *gather)
+{
+	if (mapping->failed)
+		return;
+	KUNIT_EXPECT_GE(td->test, mapping->iova, gather->start);
+	KUNIT_EXPECT_LE(td->test, mapping_last(mapping), gather->end);
 }
 
 static void test_iotlb_sync(struct iommu_domain *domain,
@@ -178,11 +205,13 @@ static void test_iotlb_sync(struct iommu_domain *domain,
 	struct test_domain *td = to_test_domain(domain);
 	struct test_mapping *mapping, *next;
 
+	expect_bounded(td, gather->start, gather->end);
 	list_for_each_entry(mapping, &td->mappings, item)
 		KUNIT_EXPECT_FALSE_MSG(td->test,
 				       mapping->unmapped && !mapping->failed,
 				       "what one call mapped was cut");
 	list_for_each_entry_safe(mapping, next, &td->stale, item) {
+		expect_flushed(td, mapping, gather);
 		expect_pinned(td, mapping->phys, mapping->length);
 		list_del(&mapping->item);
 		kfree(mapping);

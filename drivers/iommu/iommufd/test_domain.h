@@ -22,6 +22,8 @@ struct test_mapping;
  * @mappings: struct test_mapping, what a device would reach
  * @stale: struct test_mapping, what it may still reach until the next sync
  * @fail_in: this many more calls of map_pages until one fails; 0 for never
+ * @kill_in: this many more calls of map_pages until the caller, who has allowed
+ *	it, gets a SIGKILL; 0 for never
  */
 struct test_domain {
 	struct iommu_domain domain;
@@ -30,6 +32,7 @@ struct test_domain {
 	struct list_head mappings;
 	struct list_head stale;
 	unsigned int fail_in;
+	unsigned int kill_in;
 };
 
 /* Its page sizes are @granule and all larger powers of two. */
