@@ -104,6 +104,13 @@ static unsigned long unmap_pieces(struct iommu_domain *domain,
 	while (done < length) {
 		size = page_size_at(domain, iova + done, iova + done,
 				    length - done, &count);
+		/*
+		 * 6.1's VT-d driver would do this itself, but after it has put
+		 * the page tables of this piece on the list of what the sync
+		 * frees.
+		 */
+		if (gather->pgsize && gather->pgsize != size * count)
+			iommu_iotlb_sync(domain, gather);
 		unmapped = domain->ops->unmap_pages(domain, iova + done, size,
 						    count, gather);
 		if (!unmapped)

@@ -1023,12 +1023,13 @@ static const step_fn steps[] = {
 	step_reserve,
 };
 
-/* Runs of one page and of several. */
+/* Runs of one page and of several; one has a large page of the mock's. */
 static const u16 layout[MEMORY_PAGES] = {
-	2, 3, 4, 0, 1, 15, 5, 6, 7, 8, 9, 14, 13, 10, 11, 12,
+	2, 3, 4, 5, 6, 7, 8, 0, 1, 15, 9, 14, 13, 10, 11, 12,
 };
 
-static void init_space(struct kunit *test, struct space *s, struct device *dev)
+static void init_space(struct kunit *test, struct model *m, struct space *s,
+		       struct device *dev)
 {
 	memset(s, 0, sizeof(*s));
 	iopt_init(&s->iopt);
@@ -1041,6 +1042,8 @@ static void init_space(struct kunit *test, struct space *s, struct device *dev)
 		WINDOW_BASE + WINDOW_SIZE * 7 / 8 - 1;
 	s->mock_domain = iommu_domain_alloc(dev->bus);
 	KUNIT_ASSERT_NOT_NULL(test, s->mock_domain);
+	if (chance(m, 2))
+		s->mock_domain->pgsize_bitmap |= MOCK_LARGE_PAGE_SIZE;
 	iopt_domain_init(&s->mock, s->mock_domain);
 	s->access.needs_pages = true;
 	s->access.unmap = access_unmap;
@@ -1090,7 +1093,7 @@ static void run_seed(struct kunit *test, struct model *m, struct device *dev,
 
 	prandom_seed_state(&m->rnd, seed);
 	for (i = 0; i < SPACES; i++)
-		init_space(test, &m->spaces[i], dev);
+		init_space(test, m, &m->spaces[i], dev);
 	run_steps(test, m);
 	for (i = 0; i < SPACES; i++)
 		exit_space(&m->spaces[i], dev);

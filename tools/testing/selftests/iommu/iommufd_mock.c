@@ -273,6 +273,71 @@ TEST_F(mock, coherent_device_refused)
 	EXPECT_EQ(-EINVAL, make_device(self->fd, hwpt_of(&device), &device));
 }
 
+#define LARGE	(8 * HALF)			/* its other page */
+
+static int make_two_sizes(int fd, uint32_t pt, struct iommu_test_cmd *cmd)
+{
+	*cmd = (struct iommu_test_cmd){
+		.mock_domain_flags.dev_flags = MOCK_FLAGS_DEVICE_HUGE_IOVA,
+	};
+	return test_op(fd, IOMMU_TEST_OP_MOCK_DOMAIN_FLAGS, pt, cmd);
+}
+
+/*
+ * An UNMAP whose pages are of both sizes takes several calls of the driver.  A
+ * page table that one of them takes out is freed after the sync of all its
+ * addresses: else the mock warns.
+ */
+TEST_F(mock, tables_outlive_the_iotlb)
+{
+	struct iommu_test_cmd device;
+	uint64_t start, end, length;
+	uint32_t ioas, hwpt;
+
+	ASSERT_EQ(0, ioas_alloc(self->fd, &ioas));
+	ASSERT_EQ(0, make_two_sizes(self->fd, ioas, &device));
+	hwpt = hwpt_of(&device);
+	for (start = 0; start <= LARGE; start += HALF) {
+		for (end = 2 * LARGE; end <= 4 * LARGE; end += HALF) {
+			length = end - start;
+			ASSERT_EQ(0, ioas_map(self->fd, ioas,
+					      self->mem + start, length,
+					      IOVA + start, IOMMU_MAP_RW));
+			ASSERT_EQ(0, check_map(self->fd, hwpt, IOVA + start,
+					       self->mem + start, length));
+			ASSERT_EQ((int64_t)length, unmap_all(self->fd, ioas));
+		}
+	}
+	EXPECT_EQ(0, check_refs(self->fd, self->mem, 4 * LARGE, 0));
+}
+
+/* A large page has no table: one that is left there goes when it is mapped. */
+TEST_F(mock, large_page_replaces_a_table)
+{
+	struct iommu_test_cmd device;
+	uint32_t ioas, hwpt;
+	uint64_t at;
+	char *mem;
+
+	mem = alloc_memory(2 * HUGE);
+	ASSERT_NE(NULL, mem);
+	mem = (char *)(((uintptr_t)mem + HUGE - 1) & -HUGE);
+	ASSERT_EQ(0, madvise(mem, HUGE, MADV_HUGEPAGE));
+	memset(mem, 1, HUGE);
+	ASSERT_EQ(0, ioas_alloc(self->fd, &ioas));
+	ASSERT_EQ(0, make_two_sizes(self->fd, ioas, &device));
+	hwpt = hwpt_of(&device);
+	for (at = 0; at < 2 * LARGE; at += HALF)
+		ASSERT_EQ(0, ioas_map(self->fd, ioas, mem + at, HALF, IOVA + at,
+				      IOMMU_MAP_RW));
+	for (at = 0; at < 2 * LARGE; at += HALF)
+		ASSERT_EQ(0, ioas_unmap(self->fd, ioas, IOVA + at, HALF, NULL));
+	ASSERT_EQ(0, ioas_map(self->fd, ioas, mem, HUGE, IOVA, IOMMU_MAP_RW));
+	EXPECT_EQ(0, check_map(self->fd, hwpt, IOVA, mem, HUGE));
+	EXPECT_EQ((int64_t)HUGE, unmap_all(self->fd, ioas));
+	EXPECT_EQ(-EIO, check_map(self->fd, hwpt, IOVA, mem, HALF));
+}
+
 TEST_F(mock, access_fd_errnos)
 {
 	struct iommu_test_cmd cmd = { .access_rw.length = 1 };
