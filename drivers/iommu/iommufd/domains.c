@@ -59,13 +59,15 @@ static unsigned long reach_for(unsigned long last)
 
 /*
  * The largest page that fits at the beginning of a run, and how many of it go
- * there until a larger one would fit.
+ * there until a larger one would fit.  A physical address may have more bits
+ * than an unsigned long, but no page has.
  */
 static size_t page_size_at(struct iommu_domain *domain, unsigned long iova,
 			   phys_addr_t phys, unsigned long length,
 			   size_t *count)
 {
 	unsigned long sizes = domain->pgsize_bitmap, fitting, larger, to_larger;
+	unsigned long bits = iova | phys;
 	size_t size;
 
 	/* The most frequent case of all. */
@@ -75,8 +77,8 @@ static size_t page_size_at(struct iommu_domain *domain, unsigned long iova,
 	}
 
 	fitting = sizes & GENMASK(__fls(length), 0);
-	if (iova | phys)
-		fitting &= GENMASK(__ffs(iova | phys), 0);
+	if (bits)
+		fitting &= GENMASK(__ffs(bits), 0);
 	size = BIT(__fls(fitting));
 
 	larger = sizes & ~GENMASK(__fls(size), 0);

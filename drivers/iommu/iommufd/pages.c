@@ -116,6 +116,8 @@ struct iopt_pages *iopt_pages_alloc_user(unsigned long uptr,
 	unsigned long first, npages;
 	int ret;
 
+	/* A tag, which arm64 has, says nothing of where the memory is. */
+	uptr = untagged_addr(uptr);
 	ret = page_range(uptr, length, &first, &npages);
 	if (ret)
 		return ERR_PTR(ret);
