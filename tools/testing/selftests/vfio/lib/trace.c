@@ -31,6 +31,19 @@ int trace_enable(const char *group)
 	return sysfs_write(path, "1");
 }
 
+int trace_this_thread(void)
+{
+	char id[16];
+
+	snprintf(id, sizeof(id), "%d", gettid());
+	return sysfs_write(INSTANCE "/set_event_pid", id);
+}
+
+FILE *trace_open(void)
+{
+	return fopen(INSTANCE "/trace", "r");
+}
+
 /* To open it for writing anew is what clears it. */
 int trace_clear(void)
 {
@@ -50,7 +63,7 @@ int trace_last(const char *name, char *text, size_t size)
 
 	*text = 0;
 	snprintf(mark, sizeof(mark), ": %s: ", name);
-	file = fopen(INSTANCE "/trace", "r");
+	file = trace_open();
 	if (!file)
 		return -errno;
 	while (fgets(line, sizeof(line), file)) {

@@ -7,6 +7,7 @@
 #define VFIO_LIB_TRACE_H
 
 #include <stddef.h>
+#include <stdio.h>
 
 #define TRACE_TEXT	256	/* bytes for what an event says */
 
@@ -14,8 +15,11 @@
 int trace_begin(void);
 void trace_end(void);
 
-/* All events of a group, such as "iommufd", from now on. */
+/* All events of a group, such as "iommufd", or "group/event", from now on. */
 int trace_enable(const char *group);
+
+/* Only what this thread does, from now on. */
+int trace_this_thread(void);
 
 /* Forget what happened. */
 int trace_clear(void);
@@ -25,6 +29,9 @@ int trace_clear(void);
  * events.
  */
 int trace_last(const char *name, char *text, size_t size);
+
+/* All that happened, a line for each event, in order; NULL if there is none. */
+FILE *trace_open(void);
 
 /* The "format" of an event, which has the names of its enums. */
 int trace_format(const char *group, const char *name, char *text, size_t size);
