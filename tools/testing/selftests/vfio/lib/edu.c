@@ -99,7 +99,7 @@ static int edu_dma(struct edu *edu, uint64_t src, uint64_t dst, uint32_t len,
 static int edu_check_transfer(uint64_t iova, uint32_t offset, uint32_t len)
 {
 	if (!len || len > EDU_MAX_DMA || offset >= EDU_PAGE_SIZE ||
-	    offset + len >= EDU_PAGE_SIZE || iova > EDU_MAX_IOVA - len)
+	    offset + len >= EDU_PAGE_SIZE || iova + len - 1 < iova)
 		return -EINVAL;
 	return 0;
 }
