@@ -110,12 +110,14 @@ int iommufd_vfio_ioas_id(struct file *file, u32 *id);
  * @length: bytes in @data
  * @max_pasid_log2: bits of a PASID, 0 for a device without PASIDs
  * @data: the struct that belongs to @type
+ * @ats: the host lets the device use ATS, and flushes what it caches
  */
 struct iommufd_hw_info {
 	u32 type;
 	u32 length;
 	u8 max_pasid_log2;
 	u64 data[8];
+	bool ats;
 };
 
 /**

@@ -85,6 +85,7 @@ int iommufd_get_hw_info_ioctl(struct iommufd_call *call)
 	cmd->data_len = info.length;
 	cmd->out_data_type = info.type;
 	cmd->out_max_pasid_log2 = info.max_pasid_log2;
-	cmd->out_capabilities = 0;
+	cmd->out_capabilities =
+		info.ats ? 0 : IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED;
 	return iommufd_reply(call, sizeof(*cmd));
 }

@@ -31,7 +31,6 @@ struct iommufd_ioas {
  * @domain: the domain, as the address space knows it
  * @automatic: made when a device was attached to an IOAS of which no other
  *	suited it; goes with the last group.  Others are user space's to destroy
- * @nest_parent: can be the parent of a nested one
  * @groups: how many groups are attached; guarded by the domains_rwsem of the
  *	IOAS.  When automatic, 0 means that the HWPT is about to go
  * @filled: @domain is one of the address space; likewise
@@ -45,7 +44,6 @@ struct iommufd_hwpt {
 	struct list_head item;
 	struct iopt_domain domain;
 	bool automatic;
-	bool nest_parent;
 
 	unsigned int groups;
 	bool filled;

@@ -16,30 +16,24 @@
 #include "hwpt.h"
 #include "ioctl.h"
 
-/* Of a HWPT as the parent, or of data for a nested one: never good. */
-static int check_parent(struct iommufd_ctx *ictx,
-			const struct iommu_hwpt_alloc *cmd)
-{
-	struct iommufd_object *obj;
-	int ret = -EINVAL;
-
-	obj = iommufd_object_get(ictx, cmd->pt_id, &iommufd_hwpt_type);
-	if (IS_ERR(obj))
-		return -EINVAL;
-	if (container_of(obj, struct iommufd_hwpt, obj)->nest_parent &&
-	    cmd->data_type != IOMMU_HWPT_DATA_NONE && cmd->data_len)
-		ret = -EOPNOTSUPP;
-	iommufd_object_put(obj);
-	return ret;
-}
-
+/* Whatever the type: it has data, or there is none of either. */
 static int check_data(const struct iommu_hwpt_alloc *cmd)
 {
 	bool has_type = cmd->data_type != IOMMU_HWPT_DATA_NONE;
 
-	if (has_type != !!cmd->data_len)
+	return has_type != !!cmd->data_len ? -EINVAL : 0;
+}
+
+/* Of what is no IOAS: a HWPT could be a parent, if a driver had nested ones. */
+static int refuse_parent(struct iommufd_ctx *ictx, u32 id)
+{
+	struct iommufd_object *obj =
+		iommufd_object_get(ictx, id, &iommufd_hwpt_type);
+
+	if (IS_ERR(obj))
 		return -EINVAL;
-	return has_type ? -EOPNOTSUPP : 0;
+	iommufd_object_put(obj);
+	return -EOPNOTSUPP;
 }
 
 /* Sets @complete if it can be filled now. */
@@ -53,12 +47,12 @@ static struct iommufd_hwpt *alloc_for_device(struct iommufd_ctx *ictx,
 	const struct iommufd_driver *driver = iommufd_driver_of(dev);
 	struct iommufd_hwpt *hwpt;
 
-	if (cmd->flags & ~(driver ? driver->hwpt_flags : 0))
+	if (cmd->flags & ~(driver ? driver->hwpt_flags : 0) ||
+	    cmd->data_type != IOMMU_HWPT_DATA_NONE)
 		return ERR_PTR(-EOPNOTSUPP);
 	hwpt = iommufd_hwpt_alloc(ictx, ioas, dev->bus);
 	if (IS_ERR(hwpt))
 		return hwpt;
-	hwpt->nest_parent = cmd->flags & IOMMU_HWPT_ALLOC_NEST_PARENT;
 	*complete = driver && driver->complete_domains;
 	return hwpt;
 }
@@ -71,21 +65,16 @@ static struct iommufd_hwpt *alloc_hwpt(struct iommufd_ctx *ictx,
 	struct iommufd_device *idev;
 	struct iommufd_hwpt *hwpt;
 	struct iommufd_ioas *ioas;
-	int ret;
 
 	idev = iommufd_device_get(ictx, cmd->dev_id);
 	if (IS_ERR(idev))
 		return ERR_CAST(idev);
 	ioas = iommufd_ioas_get_held(ictx, cmd->pt_id);
 	if (IS_ERR(ioas)) {
-		hwpt = ERR_PTR(check_parent(ictx, cmd));
+		hwpt = ERR_PTR(refuse_parent(ictx, cmd->pt_id));
 		goto out_put;
 	}
-	ret = check_data(cmd);
-	if (ret)
-		hwpt = ERR_PTR(ret);
-	else
-		hwpt = alloc_for_device(ictx, cmd, idev, ioas, complete);
+	hwpt = alloc_for_device(ictx, cmd, idev, ioas, complete);
 	iommufd_object_unhold(&ioas->obj);
 out_put:
 	iommufd_device_put(idev);
@@ -137,6 +126,9 @@ int iommufd_hwpt_alloc_ioctl(struct iommufd_call *call)
 
 	if (cmd->__reserved || cmd->__reserved2)
 		return -EOPNOTSUPP;
+	ret = check_data(cmd);
+	if (ret)
+		return ret;
 
 	hwpt = alloc_hwpt(call->ictx, cmd, &complete);
 	if (IS_ERR(hwpt))
@@ -194,23 +186,37 @@ int iommufd_hwpt_get_dirty_bitmap_ioctl(struct iommufd_call *call)
 /* However large a request is, it is to end. */
 #define INVALIDATE_MAX_ENTRIES BIT(19)
 
-static int check_invalidate(const struct iommu_hwpt_invalidate *cmd,
-			    u32 entry_num)
+static int check_entries(const struct iommu_hwpt_invalidate *cmd)
 {
 	if (cmd->__reserved)
 		return -EOPNOTSUPP;
-	if (entry_num && (!cmd->data_uptr || !cmd->entry_len))
+	/* Without entries it is a probe, which nothing is read for. */
+	if (!cmd->entry_num)
+		return 0;
+	if (!cmd->data_uptr || !cmd->entry_len || cmd->entry_len > PAGE_SIZE ||
+	    cmd->entry_num > INVALIDATE_MAX_ENTRIES)
 		return -EINVAL;
-	if (entry_num > INVALIDATE_MAX_ENTRIES || cmd->entry_len > PAGE_SIZE)
-		return -EINVAL;
-	return -ENOENT;
+	return 0;
+}
+
+/* Is there such an object?  None is of a kind that can be invalidated. */
+static int refuse_invalidation(struct iommufd_ctx *ictx, u32 id)
+{
+	struct iommufd_object *obj = iommufd_object_get(ictx, id, NULL);
+
+	if (IS_ERR(obj))
+		return PTR_ERR(obj);
+	iommufd_object_put(obj);
+	return -EINVAL;
 }
 
 int iommufd_hwpt_invalidate_ioctl(struct iommufd_call *call)
 {
 	struct iommu_hwpt_invalidate *cmd = call->arg;
-	int ret = check_invalidate(cmd, cmd->entry_num);
+	int ret = check_entries(cmd);
 
+	if (!ret)
+		ret = refuse_invalidation(call->ictx, cmd->hwpt_id);
 	/* Whatever is wrong, the user is told how much was done. */
 	cmd->entry_num = 0;
 	return iommufd_reply(call, sizeof(*cmd)) ?: ret;

@@ -74,7 +74,7 @@ static int attach_to(int dev, uint32_t id)
 	ASSERT_EQ(0, ioas_alloc(FD, &IOAS));				\
 } while (0)
 
-/* A device that is none: ENOENT, whatever else is wrong */
+/* A device that is none: ENOENT, before the parent, the flags and the type */
 TEST_F(hwpt, alloc_unknown_device_enoent)
 {
 	EXPECT_EQ(-ENOENT, ALLOC_WITH(.dev_id = NO_ID));
@@ -82,37 +82,52 @@ TEST_F(hwpt, alloc_unknown_device_enoent)
 	EXPECT_EQ(-ENOENT, ALLOC_WITH(.dev_id = IOAS));
 	EXPECT_EQ(-ENOENT, ALLOC_WITH(.dev_id = NO_ID, .pt_id = NO_ID));
 	EXPECT_EQ(-ENOENT, ALLOC_WITH(.dev_id = NO_ID, .flags = 1U << 31));
-	EXPECT_EQ(-ENOENT, ALLOC_WITH(.dev_id = NO_ID, .data_type = 1));
+	EXPECT_EQ(-ENOENT, ALLOC_WITH(.dev_id = NO_ID, .data_type = 1,
+				      .data_len = 16));
 	EXPECT_NO_HWPT();
 }
 
-/* A parent that is unknown, a device, or a HWPT not made to be one: EINVAL */
+/* A parent that is unknown, or a device: EINVAL, before the flags and the type */
 TEST_F(hwpt, alloc_parent_einval)
 {
-	uint64_t data[4] = {};
-	uint32_t id;
-
 	EXPECT_EQ(-EINVAL, ALLOC_WITH(.pt_id = NO_ID));
 	EXPECT_EQ(-EINVAL, ALLOC_WITH(.pt_id = 0));
 	EXPECT_EQ(-EINVAL, ALLOC_WITH(.pt_id = self->b.devid));
 	EXPECT_EQ(-EINVAL, ALLOC_WITH(.pt_id = NO_ID, .flags = 1U << 31));
+	EXPECT_EQ(-EINVAL, ALLOC_WITH(.pt_id = self->b.devid, .data_type = 1,
+				      .data_len = 16));
+	EXPECT_NO_HWPT();
+}
+
+/* A HWPT as the parent, with data and without: no driver nests. EOPNOTSUPP */
+TEST_F(hwpt, alloc_nested_eopnotsupp)
+{
+	uint64_t data[4] = {};
+	uint32_t id;
+
 	ASSERT_EQ(0, ALLOC(&id));
-	EXPECT_EQ(-EINVAL, ALLOC_WITH(.pt_id = id));
-	EXPECT_EQ(-EINVAL, ALLOC_WITH(.pt_id = id,
-				      .data_type = IOMMU_HWPT_DATA_VTD_S1,
-				      .data_len = sizeof(data),
-				      .data_uptr = (uintptr_t)data));
+	EXPECT_EQ(-EOPNOTSUPP, ALLOC_WITH(.pt_id = id));
+	EXPECT_EQ(-EOPNOTSUPP, ALLOC_WITH(.pt_id = id, .flags = 1U << 31));
+	EXPECT_EQ(-EOPNOTSUPP,
+		  ALLOC_WITH(.pt_id = id, .data_type = IOMMU_HWPT_DATA_VTD_S1,
+			     .data_len = sizeof(data),
+			     .data_uptr = (uintptr_t)data));
 	ASSERT_EQ(0, iommu_destroy(FD, id));
 	EXPECT_NO_HWPT();
 }
 
-/* Data without a type, or a type without data: EINVAL, before the flags */
+/* Data without a type, or a type without data: EINVAL, before the ids */
 TEST_F(hwpt, alloc_data_einval)
 {
 	EXPECT_EQ(-EINVAL, ALLOC_WITH(.data_len = 16));
 	EXPECT_EQ(-EINVAL, ALLOC_WITH(.data_type = IOMMU_HWPT_DATA_VTD_S1));
 	EXPECT_EQ(-EINVAL, ALLOC_WITH(.data_type = UINT32_MAX));
 	EXPECT_EQ(-EINVAL, ALLOC_WITH(.data_len = 16, .flags = 1U << 31));
+	EXPECT_EQ(-EINVAL, ALLOC_WITH(.data_len = 16, .dev_id = NO_ID));
+	EXPECT_EQ(-EINVAL, ALLOC_WITH(.data_type = IOMMU_HWPT_DATA_VTD_S1,
+				      .dev_id = NO_ID));
+	EXPECT_EQ(-EINVAL, ALLOC_WITH(.data_len = 16, .dev_id = NO_ID,
+				      .pt_id = NO_ID));
 	EXPECT_NO_HWPT();
 }
 
@@ -135,7 +150,7 @@ TEST_F(hwpt, alloc_eopnotsupp)
 	EXPECT_NO_HWPT();
 }
 
-/* Reserved fields that are not 0: EOPNOTSUPP, before the ids */
+/* Reserved fields that are not 0: EOPNOTSUPP, before the data and the ids */
 TEST_F(hwpt, alloc_reserved_eopnotsupp)
 {
 	int bit;
@@ -145,6 +160,8 @@ TEST_F(hwpt, alloc_reserved_eopnotsupp)
 						  .dev_id = NO_ID));
 		EXPECT_EQ(-EOPNOTSUPP, ALLOC_WITH(.__reserved2 = 1U << bit,
 						  .dev_id = NO_ID));
+		EXPECT_EQ(-EOPNOTSUPP, ALLOC_WITH(.__reserved = 1U << bit,
+						  .data_len = 16));
 	}
 	EXPECT_NO_HWPT();
 }
@@ -467,22 +484,36 @@ TEST_F(hwpt, dirty_tracking)
 	__rc;								\
 })
 
-/* INVALIDATE of what is not a nested HWPT: ENOENT */
+/* INVALIDATE of nothing: ENOENT; a probe's pointer and length do not matter. */
 TEST_F(hwpt, invalidate_enoent)
+{
+	uint32_t id = NO_ID;
+
+	EXPECT_EQ(-ENOENT, INVALIDATE());
+	EXPECT_EQ(-ENOENT, INVALIDATE(.hwpt_id = 0));
+	EXPECT_EQ(-ENOENT, INVALIDATE(.data_type = 77));
+	EXPECT_EQ(-ENOENT, INVALIDATE(.entry_num = 1 << 19));
+	EXPECT_EQ(-ENOENT, INVALIDATE(.entry_len = PAGE));
+	EXPECT_EQ(-ENOENT, INVALIDATE(.entry_num = 0));
+	EXPECT_EQ(-ENOENT, INVALIDATE(.entry_num = 0, .entry_len = 0,
+				      .data_uptr = 0));
+	EXPECT_EQ(-ENOENT, INVALIDATE(.entry_num = 0,
+				      .entry_len = UINT32_MAX));
+}
+
+/* INVALIDATE of what is not a nested HWPT: EINVAL */
+TEST_F(hwpt, invalidate_not_nested_einval)
 {
 	uint32_t id;
 
 	ASSERT_EQ(0, ALLOC(&id));
-	EXPECT_EQ(-ENOENT, INVALIDATE());
-	EXPECT_EQ(-ENOENT, INVALIDATE(.hwpt_id = IOAS));
-	EXPECT_EQ(-ENOENT, INVALIDATE(.hwpt_id = NO_ID));
-	EXPECT_EQ(-ENOENT, INVALIDATE(.data_type = 77));
-	/* A probe */
-	EXPECT_EQ(-ENOENT, INVALIDATE(.entry_num = 0));
-	EXPECT_EQ(-ENOENT, INVALIDATE(.entry_num = 0, .entry_len = 0,
+	EXPECT_EQ(-EINVAL, INVALIDATE());
+	EXPECT_EQ(-EINVAL, INVALIDATE(.hwpt_id = IOAS));
+	EXPECT_EQ(-EINVAL, INVALIDATE(.hwpt_id = self->b.devid));
+	EXPECT_EQ(-EINVAL, INVALIDATE(.data_type = 77));
+	EXPECT_EQ(-EINVAL, INVALIDATE(.entry_num = 0));
+	EXPECT_EQ(-EINVAL, INVALIDATE(.entry_num = 0, .entry_len = 0,
 				      .data_uptr = 0));
-	EXPECT_EQ(-ENOENT, INVALIDATE(.entry_num = 1 << 19));
-	EXPECT_EQ(-ENOENT, INVALIDATE(.entry_len = PAGE));
 }
 
 /* INVALIDATE with no data, or too much of it: EINVAL, before the id */
@@ -498,13 +529,16 @@ TEST_F(hwpt, invalidate_einval)
 	EXPECT_EQ(-EINVAL, INVALIDATE(.entry_len = UINT32_MAX));
 }
 
-/* INVALIDATE with a reserved field: EOPNOTSUPP */
+/* INVALIDATE with a reserved field: EOPNOTSUPP, before the entries */
 TEST_F(hwpt, invalidate_reserved_eopnotsupp)
 {
 	uint32_t id = NO_ID, bit;
 
-	for (bit = 0; bit < 32; bit++)
+	for (bit = 0; bit < 32; bit++) {
 		EXPECT_EQ(-EOPNOTSUPP, INVALIDATE(.__reserved = 1U << bit));
+		EXPECT_EQ(-EOPNOTSUPP, INVALIDATE(.__reserved = 1U << bit,
+						  .data_uptr = 0));
+	}
 }
 
 /* INVALIDATE whose count cannot be written back: EFAULT */
