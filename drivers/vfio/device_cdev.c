@@ -25,6 +25,7 @@
 #include <linux/kernel.h>
 #include <linux/module.h>
 #include <linux/refcount.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/uuid.h>
@@ -304,30 +305,37 @@ err_unclaim:
 	return ret;
 }
 
-static int vfio_cdev_get_token(uuid_t *token, u32 argsz,
-			       struct vfio_device_bind_iommufd __user *arg)
+static int vfio_cdev_get_token(uuid_t *token,
+			       const struct vfio_device_bind_iommufd *bind)
 {
-	u64 uptr;
-
-	if (argsz < offsetofend(struct vfio_device_bind_iommufd,
-				token_uuid_ptr))
+	if (bind->argsz < offsetofend(typeof(*bind), token_uuid_ptr))
 		return vfio_refuse(VFIO_REASON_NO_ROOM_FOR_TOKEN, -EINVAL);
-	if (copy_from_user(&uptr, &arg->token_uuid_ptr, sizeof(uptr)))
-		return vfio_refuse(VFIO_REASON_ARG_UNREADABLE, -EFAULT);
-	if (copy_from_user(token, u64_to_user_ptr(uptr), sizeof(*token)))
+	if (copy_from_user(token, u64_to_user_ptr(bind->token_uuid_ptr),
+			   sizeof(*token)))
 		return vfio_refuse(VFIO_REASON_TOKEN_UNREADABLE, -EFAULT);
 	return 0;
 }
 
+/* However long it is: what this kernel does not know has to be 0. */
 static int vfio_cdev_get_bind(struct vfio_device_bind_iommufd *bind,
-			      const void __user *arg)
+			      const struct vfio_device_bind_iommufd __user *arg)
 {
-	const size_t minsz = offsetofend(typeof(*bind), out_devid);
+	u32 argsz;
+	int ret;
 
-	if (copy_from_user(bind, arg, minsz))
+	if (get_user(argsz, &arg->argsz))
 		return vfio_refuse(VFIO_REASON_ARG_UNREADABLE, -EFAULT);
-	if (bind->argsz < minsz)
+	if (argsz < offsetofend(typeof(*bind), out_devid))
 		return vfio_refuse(VFIO_REASON_ARGSZ_TOO_SMALL, -EINVAL);
+	if (argsz > SZ_64K)
+		return vfio_refuse(VFIO_REASON_UNKNOWN_FIELD, -E2BIG);
+	ret = copy_struct_from_user(bind, sizeof(*bind), arg, argsz);
+	if (ret == -E2BIG)
+		return vfio_refuse(VFIO_REASON_UNKNOWN_FIELD, ret);
+	if (ret)
+		return vfio_refuse(VFIO_REASON_ARG_UNREADABLE, ret);
+	/* It may have changed since. */
+	bind->argsz = argsz;
 	if (bind->iommufd < 0)
 		return vfio_refuse(VFIO_REASON_IOMMUFD_NEGATIVE, -EINVAL);
 	if (bind->flags & ~VFIO_DEVICE_BIND_FLAG_TOKEN)
@@ -348,7 +356,7 @@ static int vfio_cdev_ioctl_bind(struct vfio_device_file *df,
 		return ret;
 
 	if (bind.flags & VFIO_DEVICE_BIND_FLAG_TOKEN) {
-		ret = vfio_cdev_get_token(&uuid, bind.argsz, arg);
+		ret = vfio_cdev_get_token(&uuid, &bind);
 		if (ret)
 			return ret;
 		token = &uuid;

@@ -26,6 +26,7 @@
 	R(ARG_UNWRITABLE,	"argument-unwritable")			\
 	R(ARGSZ_TOO_SMALL,	"argsz-too-small")			\
 	R(UNKNOWN_FLAG,		"unknown-flag")				\
+	R(UNKNOWN_FIELD,	"argument-has-unknown-field")		\
 	R(FILE_OF_GROUP,	"file-of-group")			\
 	R(NOT_BOUND,		"not-bound")				\
 	R(NO_MEMORY,		"no-memory")				\

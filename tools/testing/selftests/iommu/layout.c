@@ -398,6 +398,52 @@ FIELD(vfio_device_detach_iommufd_pt, argsz, 0, 4);
 FIELD(vfio_device_detach_iommufd_pt, flags, 4, 4);
 FIELD(vfio_device_detach_iommufd_pt, pasid, 8, 4);
 
+/* What is longer than its last member is so for all programs. */
+SIZE(vfio_device_info, 24);
+FIELD(vfio_device_info, argsz, 0, 4);
+FIELD(vfio_device_info, flags, 4, 4);
+FIELD(vfio_device_info, num_regions, 8, 4);
+FIELD(vfio_device_info, num_irqs, 12, 4);
+FIELD(vfio_device_info, cap_offset, 16, 4);
+FIELD(vfio_device_info, pad, 20, 4);
+
+SIZE(vfio_device_info_cap_pci_atomic_comp, 16);
+FIELD(vfio_device_info_cap_pci_atomic_comp, header, 0, 8);
+FIELD(vfio_device_info_cap_pci_atomic_comp, flags, 8, 4);
+FIELD(vfio_device_info_cap_pci_atomic_comp, reserved, 12, 4);
+
+SIZE(vfio_region_info, 32);
+FIELD(vfio_region_info, size, 16, 8);
+FIELD(vfio_region_info, offset, 24, 8);
+
+SIZE(vfio_region_sparse_mmap_area, 16);
+SIZE(vfio_device_migration_info, 32);
+SIZE(vfio_region_info_cap_nvlink2_ssatgt, 16);
+
+SIZE(vfio_device_gfx_plane_info, 64);
+FIELD(vfio_device_gfx_plane_info, drm_format_mod, 16, 8);
+FIELD(vfio_device_gfx_plane_info, dmabuf_id, 56, 4);
+FIELD(vfio_device_gfx_plane_info, reserved, 60, 4);
+
+SIZE(vfio_device_ioeventfd, 32);
+FIELD(vfio_device_ioeventfd, offset, 8, 8);
+FIELD(vfio_device_ioeventfd, data, 16, 8);
+FIELD(vfio_device_ioeventfd, fd, 24, 4);
+FIELD(vfio_device_ioeventfd, reserved, 28, 4);
+
+SIZE(vfio_iommu_type1_info, 24);
+FIELD(vfio_iommu_type1_info, argsz, 0, 4);
+FIELD(vfio_iommu_type1_info, flags, 4, 4);
+FIELD(vfio_iommu_type1_info, iova_pgsizes, 8, 8);
+FIELD(vfio_iommu_type1_info, cap_offset, 16, 4);
+FIELD(vfio_iommu_type1_info, pad, 20, 4);
+
+SIZE(vfio_iommu_type1_dma_map, 32);
+FIELD(vfio_iommu_type1_dma_map, size, 24, 8);
+
+SIZE(vfio_iommu_type1_dma_unmap, 24);
+FIELD(vfio_iommu_type1_dma_unmap, size, 16, 8);
+
 SIZE(vfio_pci_dependent_device, 8);
 FIELD(vfio_pci_dependent_device, group_id, 0, 4);
 FIELD(vfio_pci_dependent_device, devid, 0, 4);
@@ -420,6 +466,11 @@ VALUE(VFIO_PCI_DEVID_OWNED, 0);
 VALUE(VFIO_PCI_DEVID_NOT_OWNED, -1);
 VALUE(VFIO_PCI_HOT_RESET_FLAG_DEV_ID, 1);
 VALUE(VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED, 2);
+
+VALUE(VFIO_DEVICE_INFO_CAP_PCI_ATOMIC_COMP, 5);
+VALUE(VFIO_PCI_ATOMIC_COMP32, 1);
+VALUE(VFIO_PCI_ATOMIC_COMP64, 2);
+VALUE(VFIO_PCI_ATOMIC_COMP128, 4);
 
 VALUE(KVM_DEV_VFIO_FILE, 1);
 VALUE(KVM_DEV_VFIO_FILE_ADD, 1);

@@ -292,6 +292,11 @@ static int bind_argsz(trace_data *self)
 	return bind_cmd(self, self->iommufd, VFIO_ARGSZ_BIND - 1, 0, NULL);
 }
 
+static int bind_tail(trace_data *self)
+{
+	return bind_cmd(self, self->iommufd, UINT32_MAX, 0, NULL);
+}
+
 static int bind_flag(trace_data *self)
 {
 	return bind_cmd(self, self->iommufd, BIND_ARGSZ, 1U << 31, NULL);
@@ -419,6 +424,7 @@ static const struct cause bind_others[] = {
 	{ "argument-unreadable", -EFAULT, VFIO, bind_unreadable },
 	{ "argument-unwritable", -EFAULT, VFIO, bind_unwritable },
 	{ "token-unreadable", -EFAULT, VFIO, bind_token_unreadable },
+	{ "argument-has-unknown-field", -E2BIG, VFIO, bind_tail },
 	{ "iommufd-not-open", -EBADF, VFIO, bind_not_open },
 	{ "not-an-iommufd", -EBADFD, IOMMUFD, bind_no_iommufd },
 	{ "group-open", -EBUSY, VFIO, bind_group_open },
