@@ -124,6 +124,9 @@ int vfio_pin_pages(struct vfio_device *device, dma_addr_t iova, int npage,
 
 	if (!pages || npage <= 0 || !vfio_assert_device_open(device))
 		return -EINVAL;
+	/* Nobody could have it unpin. */
+	if (!device->ops->dma_unmap)
+		return -EINVAL;
 	if (npage > VFIO_PIN_PAGES_MAX_ENTRIES)
 		return -E2BIG;
 	if (!device->iommufd_access)

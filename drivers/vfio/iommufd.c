@@ -66,8 +66,12 @@ static const struct iommufd_access_ops pinning_ops = {
 	.unmap = emulated_unmap,
 };
 
-/* Of a driver without dma_unmap(), which can only read and write */
+/*
+ * Of a driver without dma_unmap(), which vfio_pin_pages() refuses.  A program is
+ * told the same of what it can map for any emulated device: whole pages.
+ */
 static const struct iommufd_access_ops plain_ops = {
+	.needs_pin_pages = true,
 };
 
 /**

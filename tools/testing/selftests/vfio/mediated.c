@@ -1153,7 +1153,7 @@ TEST_F(node, unpin_not_pinned)
 	EXPECT_EQ(0, stray_unpin(self->dev, IOVA + PAGE, 2));
 }
 
-/* Mappings that are no whole pages: a device that pins cannot have them. */
+/* Mappings that are no whole pages: an emulated device cannot have them. */
 TEST_F(node, alignment)
 {
 	uint64_t alignment;

@@ -47,6 +47,28 @@ FIXTURE_TEARDOWN(samples)
 	space_close(&self->space);
 }
 
+/*
+ * None of their drivers pins, which is their own business: as for any emulated
+ * device, what is mapped is whole pages.
+ */
+static void check_alignment(struct __test_metadata *_metadata,
+			    struct _test_data_samples *self)
+{
+	struct iommu_iova_range ranges[8];
+	uint32_t num = 8;
+	uint64_t alignment = 0;
+	void *mem = alloc_memory(PAGE);
+
+	if (self->space.way != WAY_CDEV)
+		return;
+	ASSERT_NE(NULL, mem);
+	ASSERT_EQ(0, ioas_ranges(self->space.fd, self->space.ioas, ranges,
+				 &num, &alignment));
+	EXPECT_EQ(PAGE, alignment);
+	EXPECT_EQ(-EINVAL, space_map(&self->space, mem, PAGE / 2, 0x2000000,
+				     IOMMU_MAP_RW));
+}
+
 /* With some memory that the device could reach. */
 static void open_sample(struct __test_metadata *_metadata,
 			struct _test_data_samples *self, const char *parent,
@@ -66,6 +88,7 @@ static void open_sample(struct __test_metadata *_metadata,
 	self->dev = self->member.dev;
 	ASSERT_EQ(0, vfio_get_info(self->dev, &info));
 	EXPECT_EQ(VFIO_DEVICE_FLAGS_PCI, info.flags & VFIO_DEVICE_FLAGS_PCI);
+	check_alignment(_metadata, self);
 }
 
 /* Afterwards nothing holds the module. */
