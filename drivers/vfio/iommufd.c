@@ -373,6 +373,12 @@ static bool is_coherent(struct vfio_group *group)
 	return coherent;
 }
 
+/* What there is between the group and memory, or NULL */
+static struct iommu_group *iommu_of(struct vfio_group *group)
+{
+	return group->type == VFIO_IOMMU ? group->iommu_group : NULL;
+}
+
 /**
  * vfio_iommufd_add_group - VFIO_GROUP_SET_CONTAINER with an iommufd
  * @group: group that has no container
@@ -401,7 +407,7 @@ int vfio_iommufd_add_group(struct vfio_group *group, struct file *iommufd)
 	if (kind == IOMMUFD_VFIO_NOIOMMU && !capable(CAP_SYS_RAWIO))
 		return -EPERM;
 
-	ret = iommufd_vfio_add_group(iommufd, kind);
+	ret = iommufd_vfio_add_group(iommufd, kind, iommu_of(group));
 	if (ret)
 		return ret == -EBADFD ? -EINVAL : ret;
 
@@ -423,7 +429,8 @@ void vfio_iommufd_remove_group(struct vfio_group *group)
 	lockdep_assert_held(&group->group_lock);
 	WARN_ON(group->container_users != 1);
 
-	iommufd_vfio_remove_group(iommufd, group->iommufd_kind);
+	iommufd_vfio_remove_group(iommufd, group->iommufd_kind,
+				  iommu_of(group));
 	vfio_group_set_iommufd(group, NULL, group->iommufd_kind);
 	fput(iommufd);
 	group->container_users = 0;

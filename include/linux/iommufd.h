@@ -97,9 +97,10 @@ enum iommufd_vfio_group {
 	IOMMUFD_VFIO_NOIOMMU,
 };
 
-int iommufd_vfio_add_group(struct file *file, enum iommufd_vfio_group kind);
-void iommufd_vfio_remove_group(struct file *file,
-			       enum iommufd_vfio_group kind);
+int iommufd_vfio_add_group(struct file *file, enum iommufd_vfio_group kind,
+			   struct iommu_group *group);
+void iommufd_vfio_remove_group(struct file *file, enum iommufd_vfio_group kind,
+			       struct iommu_group *group);
 int iommufd_vfio_ioas_id(struct file *file, u32 *id);
 
 /* ---- for IOMMU drivers ---- */
@@ -109,15 +110,15 @@ int iommufd_vfio_ioas_id(struct file *file, u32 *id);
  * @type: of enum iommu_hw_info_type: what @data holds
  * @length: bytes in @data
  * @max_pasid_log2: bits of a PASID, 0 for a device without PASIDs
- * @data: the struct that belongs to @type
  * @ats: the host lets the device use ATS, and flushes what it caches
+ * @data: the struct that belongs to @type
  */
 struct iommufd_hw_info {
 	u32 type;
 	u32 length;
 	u8 max_pasid_log2;
-	u64 data[8];
 	bool ats;
+	u64 data[8];
 };
 
 /**

@@ -154,6 +154,8 @@ unsigned long iopt_usable_ranges(struct io_pagetable *iopt,
 int iopt_reserve(struct io_pagetable *iopt, unsigned long start,
 		 unsigned long last, void *owner);
 void iopt_unreserve(struct io_pagetable *iopt, void *owner);
+int iopt_reserve_unusable(struct io_pagetable *iopt,
+			  struct io_pagetable *other);
 int iopt_add_allowed(struct rb_root_cached *allowed, unsigned long start,
 		     unsigned long last);
 void iopt_free_allowed(struct rb_root_cached *allowed);

@@ -163,6 +163,42 @@ void iopt_unreserve(struct io_pagetable *iopt, void *owner)
 	up_write(&iopt->iova_rwsem);
 }
 
+/**
+ * iopt_reserve_unusable() - keep addresses from being mapped that cannot be
+ *	mapped in another address space
+ * @iopt: where they are reserved, without an owner
+ * @other: the other one
+ *
+ * Context: process context, may sleep; no locks held.
+ * Return: 0 or -ENOMEM; some are reserved then.
+ */
+int iopt_reserve_unusable(struct io_pagetable *iopt, struct io_pagetable *other)
+{
+	unsigned long start = 0, alignment, nr, max, i;
+	struct iopt_range *ranges;
+	int ret = 0;
+
+	max = iopt_usable_ranges(other, NULL, 0, &alignment);
+	ranges = kvmalloc_array(max, sizeof(*ranges), GFP_KERNEL_ACCOUNT);
+	if (!ranges && max)
+		return -ENOMEM;
+	nr = iopt_usable_ranges(other, ranges, max, &alignment);
+	/* Those that came meanwhile are left out. */
+	nr = min(nr, max);
+
+	for (i = 0; i < nr && !ret; i++) {
+		if (ranges[i].start > start)
+			ret = iopt_reserve(iopt, start, ranges[i].start - 1,
+					   NULL);
+		start = ranges[i].last + 1;
+	}
+	/* 0 when the last one reaches the end */
+	if (!ret && (start || !nr))
+		ret = iopt_reserve(iopt, start, ULONG_MAX, NULL);
+	kvfree(ranges);
+	return ret;
+}
+
 /* ---- allowed ranges ---- */
 
 /**

@@ -310,6 +310,8 @@ void iommufd_ctx_init(struct iommufd_ctx *ictx, struct file *file)
 	ictx->file = file;
 	xa_init_flags(&ictx->objects, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
 	iommufd_payers_init(&ictx->payers);
+	mutex_init(&ictx->vfio_lock);
+	INIT_LIST_HEAD(&ictx->vfio_groups);
 	mutex_init(&ictx->process_lock);
 	mutex_init(&ictx->groups_lock);
 	mutex_init(&ictx->info_lock);
@@ -332,4 +334,5 @@ void iommufd_ctx_destroy(struct iommufd_ctx *ictx)
 	mutex_destroy(&ictx->info_lock);
 	mutex_destroy(&ictx->groups_lock);
 	mutex_destroy(&ictx->process_lock);
+	mutex_destroy(&ictx->vfio_lock);
 }

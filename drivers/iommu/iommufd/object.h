@@ -29,8 +29,8 @@ struct iommufd_object;
  *	@objects while that is empty, and constant once an object exists
  * @vfio_ioas: the one that VFIO's container ioctls mean, or NULL; guarded by
  *	the lock of @objects
- * @vfio_groups: how many groups of each kind have this as their container;
- *	guarded likewise
+ * @vfio_lock: guards @vfio_groups
+ * @vfio_groups: of those that have this as their container; see vfio_group.c
  * @process_lock: serialises changes of the process that pays
  * @groups_lock: guards @groups
  * @groups: struct iommufd_group of each group with a bound device
@@ -42,7 +42,9 @@ struct iommufd_ctx {
 	struct xarray objects;
 	struct iommufd_payers payers;
 	struct iommufd_ioas *vfio_ioas;
-	unsigned int vfio_groups[IOMMUFD_VFIO_NOIOMMU + 1];
+
+	struct mutex vfio_lock; /* outside of the lock of @objects */
+	struct list_head vfio_groups;
 
 	struct mutex process_lock; /* outermost */
 

@@ -20,6 +20,7 @@
 #include "hwpt.h"
 #include "ioctl.h"
 #include "pages.h"
+#include "vfio_group.h"
 
 /* ---- the IOAS ---- */
 
@@ -141,28 +142,11 @@ static int make_ioas(struct iommufd_ctx *ictx)
 	return 0;
 }
 
-/* Groups with and without an IOMMU do not mix. */
-static int count_group(struct iommufd_ctx *ictx, enum iommufd_vfio_group kind)
-{
-	unsigned int *nr = ictx->vfio_groups;
-	int ret = 0;
-
-	xa_lock(&ictx->objects);
-	if (kind == IOMMUFD_VFIO_NOIOMMU ?
-		    ictx->vfio_ioas || nr[IOMMUFD_VFIO_COHERENT] ||
-			    nr[IOMMUFD_VFIO_NONCOHERENT] :
-		    nr[IOMMUFD_VFIO_NOIOMMU])
-		ret = -EINVAL;
-	else
-		nr[kind]++;
-	xa_unlock(&ictx->objects);
-	return ret;
-}
-
 /**
  * iommufd_vfio_add_group() - use a /dev/iommu as the container of a VFIO group
  * @file: an open file
  * @kind: what the group's DMA is like
+ * @group: stays there until the group is removed; NULL without an IOMMU
  *
  * The IOAS that VFIO's container ioctls mean is made if there is none yet.
  * Devices are not bound yet, nor attached to it.
@@ -172,7 +156,8 @@ static int count_group(struct iommufd_ctx *ictx, enum iommufd_vfio_group kind)
  * is not a /dev/iommu; -EINVAL when groups with and without an IOMMU would mix;
  * -ENOMEM.
  */
-int iommufd_vfio_add_group(struct file *file, enum iommufd_vfio_group kind)
+int iommufd_vfio_add_group(struct file *file, enum iommufd_vfio_group kind,
+			   struct iommu_group *group)
 {
 	struct iommufd_ctx *ictx = iommufd_ctx_from_file(file);
 	struct iommufd_ioas *ioas;
@@ -180,7 +165,7 @@ int iommufd_vfio_add_group(struct file *file, enum iommufd_vfio_group kind)
 
 	if (!ictx)
 		return -EBADFD;
-	ret = count_group(ictx, kind);
+	ret = iommufd_vfio_list_group(ictx, kind, group);
 	if (ret || kind == IOMMUFD_VFIO_NOIOMMU)
 		return ret;
 
@@ -190,7 +175,7 @@ int iommufd_vfio_add_group(struct file *file, enum iommufd_vfio_group kind)
 	else
 		iommufd_object_put(&ioas->obj);
 	if (ret)
-		iommufd_vfio_remove_group(file, kind);
+		iommufd_vfio_delist_group(ictx, kind, group);
 	return ret;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_vfio_add_group, IOMMUFD);
@@ -198,17 +183,17 @@ EXPORT_SYMBOL_NS_GPL(iommufd_vfio_add_group, IOMMUFD);
 /**
  * iommufd_vfio_remove_group() - undo iommufd_vfio_add_group()
  * @file: as it was added
- * @kind: as it was added
+ * @kind: likewise
+ * @group: likewise
  *
  * The IOAS stays, with what is mapped there.
+ *
+ * Context: process context, may sleep.
  */
-void iommufd_vfio_remove_group(struct file *file, enum iommufd_vfio_group kind)
+void iommufd_vfio_remove_group(struct file *file, enum iommufd_vfio_group kind,
+			       struct iommu_group *group)
 {
-	struct iommufd_ctx *ictx = iommufd_ctx_from_file(file);
-
-	xa_lock(&ictx->objects);
-	ictx->vfio_groups[kind]--;
-	xa_unlock(&ictx->objects);
+	iommufd_vfio_delist_group(iommufd_ctx_from_file(file), kind, group);
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_vfio_remove_group, IOMMUFD);
 
@@ -246,10 +231,8 @@ static int is_coherent(struct iommufd_ctx *ictx)
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 
-	xa_lock(&ictx->objects);
-	any = ictx->vfio_groups[IOMMUFD_VFIO_COHERENT];
-	coherent = !ictx->vfio_groups[IOMMUFD_VFIO_NONCOHERENT];
-	xa_unlock(&ictx->objects);
+	any = iommufd_vfio_has_group(ictx, IOMMUFD_VFIO_COHERENT);
+	coherent = !iommufd_vfio_has_group(ictx, IOMMUFD_VFIO_NONCOHERENT);
 
 	down_read(&ioas->iopt.domains_rwsem);
 	list_for_each_entry(hwpt, &ioas->hwpts, item) {
@@ -281,13 +264,8 @@ static int check_extension(struct iommufd_ctx *ictx, unsigned long extension)
 
 static int set_noiommu(struct iommufd_ctx *ictx)
 {
-	bool noiommu;
-
-	xa_lock(&ictx->objects);
-	noiommu = ictx->vfio_groups[IOMMUFD_VFIO_NOIOMMU];
-	xa_unlock(&ictx->objects);
-
-	if (!IS_ENABLED(CONFIG_VFIO_NOIOMMU) || !noiommu)
+	if (!IS_ENABLED(CONFIG_VFIO_NOIOMMU) ||
+	    !iommufd_vfio_has_group(ictx, IOMMUFD_VFIO_NOIOMMU))
 		return -EINVAL;
 	return capable(CAP_SYS_RAWIO) ? 0 : -EPERM;
 }
@@ -311,18 +289,21 @@ static int set_iommu(struct iommufd_ctx *ictx, unsigned long type)
 	return ret;
 }
 
-/* A page size that any domain has not is still made up of smaller ones. */
-static u64 page_sizes(struct iommufd_ioas *ioas, unsigned long alignment)
+/*
+ * Of @sizes, those that all domains have.  One that any has not is still made
+ * up of smaller ones.
+ */
+static u64 page_sizes(struct iommufd_ioas *ioas, u64 sizes, u64 alignment)
 {
 	struct iommufd_hwpt *hwpt;
-	u64 sizes = U64_MAX;
 
 	down_read(&ioas->iopt.domains_rwsem);
 	list_for_each_entry(hwpt, &ioas->hwpts, item)
 		if (hwpt->filled)
 			sizes &= hwpt->domain.domain->pgsize_bitmap;
 	up_read(&ioas->iopt.domains_rwsem);
-	return (sizes & -(u64)alignment) | alignment;
+	alignment = max(alignment, sizes & -sizes);
+	return (sizes & -alignment) | alignment;
 }
 
 /**
@@ -361,20 +342,17 @@ static void fill_chain(struct info_caps *caps, const struct iopt_range *ranges,
 	caps->size = size + sizeof(*avail);
 }
 
-static int make_caps(struct iommufd_ioas *ioas, struct info_caps *caps,
-		     unsigned long *alignment)
+static int make_caps(struct io_pagetable *usable, struct info_caps *caps)
 {
+	unsigned long nr, alignment;
 	struct iopt_range *ranges;
-	unsigned long nr, max;
 	int ret = -ENOMEM;
 
-	max = iopt_usable_ranges(&ioas->iopt, NULL, 0, alignment);
-	ranges = kvmalloc_array(max, sizeof(*ranges), GFP_KERNEL_ACCOUNT);
-	if (!ranges && max)
+	nr = iopt_usable_ranges(usable, NULL, 0, &alignment);
+	ranges = kvmalloc_array(nr, sizeof(*ranges), GFP_KERNEL_ACCOUNT);
+	if (!ranges && nr)
 		return -ENOMEM;
-	nr = iopt_usable_ranges(&ioas->iopt, ranges, max, alignment);
-	/* Those that came meanwhile are left out. */
-	nr = min(nr, max);
+	iopt_usable_ranges(usable, ranges, nr, &alignment);
 
 	caps->chain = kvzalloc(struct_size(caps->chain, iova_ranges, nr) +
 			       sizeof(struct vfio_iommu_type1_info_dma_avail),
@@ -387,6 +365,57 @@ static int make_caps(struct iommufd_ioas *ioas, struct info_caps *caps,
 	return ret;
 }
 
+static void free_usable(struct io_pagetable *usable)
+{
+	iopt_unreserve(usable, NULL);
+	iopt_destroy(usable);
+	kfree(usable);
+}
+
+/*
+ * An address space of its own, in which all is reserved that cannot be mapped
+ * in the IOAS, or not any more when all devices of the groups are opened.
+ */
+static struct io_pagetable *make_usable(struct iommufd_ctx *ictx,
+					struct io_pagetable *iopt, u64 *pgsizes)
+{
+	struct io_pagetable *usable;
+	int ret;
+
+	usable = kzalloc(sizeof(*usable), GFP_KERNEL_ACCOUNT);
+	if (!usable)
+		return ERR_PTR(-ENOMEM);
+	iopt_init(usable);
+	ret = iommufd_vfio_exclude(ictx, usable, pgsizes);
+	if (!ret)
+		ret = iopt_reserve_unusable(usable, iopt);
+	if (!ret)
+		return usable;
+	free_usable(usable);
+	return ERR_PTR(ret);
+}
+
+/* What VFIO_IOMMU_GET_INFO says of an IOAS */
+static int look_at_ioas(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
+			struct info_caps *caps, __u64 *iova_pgsizes)
+{
+	struct io_pagetable *usable;
+	unsigned long alignment;
+	u64 pgsizes = U64_MAX;
+	int ret;
+
+	usable = make_usable(ictx, &ioas->iopt, &pgsizes);
+	if (IS_ERR(usable))
+		return PTR_ERR(usable);
+	ret = make_caps(usable, caps);
+	free_usable(usable);
+	if (ret)
+		return ret;
+	iopt_usable_ranges(&ioas->iopt, NULL, 0, &alignment);
+	*iova_pgsizes = page_sizes(ioas, pgsizes, alignment);
+	return 0;
+}
+
 static int get_info(struct iommufd_ctx *ictx, void __user *uptr)
 {
 	const size_t min_size =
@@ -395,7 +424,6 @@ static int get_info(struct iommufd_ctx *ictx, void __user *uptr)
 		offsetofend(struct vfio_iommu_type1_info, cap_offset);
 	struct vfio_iommu_type1_info info = {};
 	struct iommufd_ioas *ioas;
-	unsigned long alignment;
 	struct info_caps caps;
 	size_t size;
 	int ret;
@@ -408,9 +436,7 @@ static int get_info(struct iommufd_ctx *ictx, void __user *uptr)
 	ioas = get_ioas(ictx);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
-	ret = make_caps(ioas, &caps, &alignment);
-	if (!ret)
-		info.iova_pgsizes = page_sizes(ioas, alignment);
+	ret = look_at_ioas(ictx, ioas, &caps, &info.iova_pgsizes);
 	iommufd_object_put(&ioas->obj);
 	if (ret)
 		return ret;

@@ -294,6 +294,27 @@ TEST_F(mdev, pin_not_mapped)
 	EXPECT_EQ(0, state_of(self->dev).dropped);
 }
 
+/* Of addresses and page sizes nobody is told more than the device needs. */
+TEST_F(mdev, info)
+{
+	union {
+		struct vfio_iommu_type1_info info;
+		char bytes[1024];
+	} buf = { .info.argsz = sizeof(buf) };
+	struct iommu_iova_range range;
+	uint64_t alignment;
+	uint32_t num = 1;
+
+	if (variant->way == WAY_CDEV) {
+		ASSERT_EQ(0, ioas_ranges(self->space.fd, self->space.ioas,
+					 &range, &num, &alignment));
+		EXPECT_EQ(PAGE, alignment);
+		return;
+	}
+	ASSERT_EQ(0, xioctl(self->space.fd, VFIO_IOMMU_GET_INFO, &buf));
+	EXPECT_EQ(-PAGE, buf.info.iova_pgsizes);
+}
+
 /* Two mappings side by side are one to the device. */
 TEST_F(mdev, pin_across)
 {
