@@ -180,8 +180,9 @@ TEST_F(info, other_group)
 }
 
 /*
- * Every allocation fails once: ENOMEM, or the answer is as ever.  The device has
- * no interrupt pin, see bind_fail_nth of cdev.c.
+ * Every allocation fails once: ENOMEM, or an answer.  That may have a reserved
+ * region less, for 6.1's IOMMU drivers do not tell of one that they cannot
+ * allocate.  The device has no interrupt pin, see bind_fail_nth of cdev.c.
  */
 TEST(fail_nth)
 {
@@ -206,12 +207,14 @@ TEST(fail_nth)
 			ASSERT_EQ(-ENOMEM, rc);
 			failed++;
 		} else {
-			EXPECT_EQ(0, memcmp(&expected, &usable,
-					    sizeof(usable)));
+			EXPECT_LE(1, usable.nr);
+			EXPECT_EQ(expected.pgsizes, usable.pgsizes);
 		}
 	}
 	ASSERT_EQ(0, injected);
 	EXPECT_LT(0, failed);
+	ASSERT_EQ(0, get_usable(iommufd, &usable));
+	EXPECT_EQ(0, memcmp(&expected, &usable, sizeof(usable)));
 }
 
 TEST_HARNESS_MAIN
