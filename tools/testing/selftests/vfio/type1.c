@@ -502,6 +502,23 @@ TEST_F(joined, pinned_by_a_driver)
 	EXPECT_EQ(0, locked_kb());
 }
 
+/* It reads what it has not pinned, up to the last byte. */
+TEST_F(joined, read_by_a_driver)
+{
+	struct test_mdev_cmd cmd = {
+		.op = TEST_MDEV_RW,
+		.iova = variant->iova + SIZE - PAGE,
+		.length = PAGE,
+	};
+	unsigned char back[PAGE];
+
+	fill(self->mem + SIZE - PAGE, PAGE, 1);
+	ASSERT_EQ(sizeof(cmd), pwrite(self->mdev.dev, &cmd, sizeof(cmd), 0));
+	ASSERT_EQ(PAGE, pread(self->mdev.dev, back, PAGE,
+			      (off_t)TEST_MDEV_BUFFER << 40));
+	EXPECT_EQ(0, memcmp(self->mem + SIZE - PAGE, back, PAGE));
+}
+
 /* Of what a driver pins, the log tells that page only. */
 TEST_F(joined, dirty_by_a_driver)
 {
