@@ -10,7 +10,6 @@
  *
  * The VFIO group holds its iommu_group, and delists itself before it lets go.
  */
-#include <linux/err.h>
 #include <linux/iommu.h>
 #include <linux/slab.h>
 
