@@ -11,7 +11,6 @@ takes.check := PART
 takes.soak := SECONDS SEED
 takes.shell := FILES
 takes.export := DIR
-takes.check-series := FROM
 
 goals := $(or $(MAKECMDGOALS),help)
 given := $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$v))
@@ -77,5 +76,5 @@ export: ## DIR=...: write a patch series for a pristine 6.1
 check-export: ## build the exported series on a pristine 6.1 as modules
 	@scripts/check-export
 
-check-series: ## build each step of the exported series; FROM=...: from that one on
-	@scripts/check-series $(call argument,FROM)
+check-series: ## compile each step of the exported series
+	@scripts/check-series
