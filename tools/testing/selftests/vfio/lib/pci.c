@@ -11,6 +11,7 @@
 #include "pci.h"
 
 #define PCI_DEVICES	"/sys/bus/pci/devices/"
+#define TIMEOUT		60000	/* ms */
 
 int sysfs_write(const char *path, const char *text)
 {
@@ -226,4 +227,19 @@ int pci_power_status(const char *bdf, char *status, size_t len)
 
 	pci_path(path, bdf, "power/runtime_status");
 	return sysfs_read(path, status, len);
+}
+
+/* The kernel suspends a device a moment after it may. */
+int pci_power_wait(const char *bdf, const char *wanted)
+{
+	char status[32];
+	int ms, rc;
+
+	for (ms = 0; ms < TIMEOUT; ms += 10) {
+		rc = pci_power_status(bdf, status, sizeof(status));
+		if (rc || !strcmp(status, wanted))
+			return rc;
+		usleep(10000);
+	}
+	return -ETIMEDOUT;
 }

@@ -51,6 +51,9 @@ int pci_revive_vfs(const char *bdf);
 /* The device's state of runtime power management, such as "suspended". */
 int pci_power_status(const char *bdf, char *status, size_t len);
 
+/* Waits for it to become that; -ETIMEDOUT. */
+int pci_power_wait(const char *bdf, const char *wanted);
+
 int sysfs_write(const char *path, const char *text);
 int sysfs_read(const char *path, char *text, size_t len);
 
