@@ -7,6 +7,9 @@
  * which its driver reaches memory; so has one without an IOMMU, for its id
  * only.
  *
+ * A physical device is kept awake while its domain changes: its IOMMU's driver
+ * turns ATS on and off then, in the device's configuration space.
+ *
  * iommufd serialises attach and detach.  A file's ioctl keeps the file from
  * being released, and so the device bound: no lock of VFIO is needed, nor held
  * while an attach by a node faults in what is mapped.  Of a group, its
@@ -43,6 +46,62 @@ void vfio_iommufd_register(struct vfio_device *device)
 		device->enforces_coherency = false;
 		break;
 	}
+}
+
+/* ---- physical devices, awake ---- */
+
+static int wake_device(struct vfio_device *device)
+{
+	int ret = vfio_device_pm_runtime_get(device);
+
+	return ret ? vfio_refuse(VFIO_REASON_DEVICE_ASLEEP, ret) : 0;
+}
+
+static struct iommufd_device *bind_awake(struct vfio_device *device,
+					 struct file *iommufd, u32 *id)
+{
+	struct iommufd_device *idev;
+	int ret = wake_device(device);
+
+	if (ret)
+		return ERR_PTR(ret);
+	idev = iommufd_device_bind(iommufd, device->dev, id);
+	vfio_device_pm_runtime_put(device);
+	return idev;
+}
+
+static int replace_awake(struct vfio_device *device, u32 *pt_id)
+{
+	int ret = wake_device(device);
+
+	if (ret)
+		return ret;
+	ret = iommufd_device_replace(device->iommufd_device, pt_id);
+	vfio_device_pm_runtime_put(device);
+	return ret;
+}
+
+/*
+ * What takes a device out of its domain may not fail.  One that does not wake
+ * any more is taken out as it is.
+ */
+static void detach_awake(struct vfio_device *device)
+{
+	bool awake = !vfio_device_pm_runtime_get(device);
+
+	iommufd_device_detach(device->iommufd_device);
+	if (awake)
+		vfio_device_pm_runtime_put(device);
+}
+
+static void unbind_awake(struct vfio_device *device,
+			 struct iommufd_device *idev)
+{
+	bool awake = !vfio_device_pm_runtime_get(device);
+
+	iommufd_device_unbind(idev);
+	if (awake)
+		vfio_device_pm_runtime_put(device);
 }
 
 /* ---- binding ---- */
@@ -83,7 +142,8 @@ static const struct iommufd_access_ops plain_ops = {
  *
  * Context: May sleep; not with dev_set->lock.
  * Return: 0, or an errno of iommufd_device_bind() or iommufd_access_create();
- * -EPERM for a device without an IOMMU when CAP_SYS_RAWIO is missing.
+ * -EPERM for a device without an IOMMU when CAP_SYS_RAWIO is missing; -EIO when
+ * a physical device does not wake.
  */
 int vfio_iommufd_bind(struct vfio_device *device, struct file *iommufd,
 		      bool by_node, u32 *id)
@@ -97,7 +157,7 @@ int vfio_iommufd_bind(struct vfio_device *device, struct file *iommufd,
 		return ret;
 
 	if (device->group->type == VFIO_IOMMU)
-		idev = iommufd_device_bind(iommufd, device->dev, id);
+		idev = bind_awake(device, iommufd, id);
 	else
 		access = iommufd_access_create(iommufd,
 					       device->ops->dma_unmap ?
@@ -144,7 +204,7 @@ void vfio_iommufd_unbind(struct vfio_device *device)
 	mutex_unlock(&device->dev_set->lock);
 
 	if (idev)
-		iommufd_device_unbind(idev);
+		unbind_awake(device, idev);
 	if (access)
 		iommufd_access_destroy(access);
 }
@@ -231,7 +291,7 @@ EXPORT_SYMBOL_GPL(vfio_device_devid);
 static int attach(struct vfio_device *device, u32 *pt_id)
 {
 	if (device->iommufd_device)
-		return iommufd_device_replace(device->iommufd_device, pt_id);
+		return replace_awake(device, pt_id);
 	if (device->group->type == VFIO_NO_IOMMU)
 		return vfio_refuse(VFIO_REASON_NO_IOMMU, -EOPNOTSUPP);
 	return iommufd_access_replace(device->iommufd_access, *pt_id);
@@ -305,8 +365,8 @@ static int ioctl_attach(struct vfio_device *device,
  * Context: May sleep, for as long as user memory takes to fault in; a fatal
  * signal ends that.
  * Return: 0; -EFAULT, -EINVAL or -EOPNOTSUPP for the argument; or an errno of
- * iommufd_device_replace() or iommufd_access_replace(), and then the device is
- * attached as before.
+ * iommufd_device_replace() or iommufd_access_replace(), or -EIO when the device
+ * does not wake, and then it is attached as before.
  */
 int vfio_iommufd_attach(struct vfio_device *device, void __user *arg)
 {
@@ -349,7 +409,7 @@ int vfio_iommufd_detach(struct vfio_device *device, void __user *arg)
 	int ret = get_detach(arg);
 
 	if (!ret && device->iommufd_device)
-		iommufd_device_detach(device->iommufd_device);
+		detach_awake(device);
 	else if (!ret)
 		ret = iommufd_access_detach_killable(device->iommufd_access);
 	if (trace_vfio_detach_enabled())

@@ -81,25 +81,9 @@ static int enter_with_wakeup(int dev, int event)
 	return vfio_feature(dev, ENTRY_WAKEUP, SET, &entry, sizeof(entry));
 }
 
-/* The kernel suspends a device a moment after it may. */
-static bool becomes(const char *bdf, const char *wanted)
-{
-	char status[32];
-	int ms;
-
-	for (ms = 0; ms < TIMEOUT; ms += 10) {
-		if (pci_power_status(bdf, status, sizeof(status)))
-			return false;
-		if (!strcmp(status, wanted))
-			return true;
-		usleep(10000);
-	}
-	return false;
-}
-
 static bool falls_asleep(struct _test_data_power *self)
 {
-	return becomes(self->vdev.bdf, "suspended");
+	return !pci_power_wait(self->vdev.bdf, "suspended");
 }
 
 static bool is_awake(struct _test_data_power *self)
@@ -253,6 +237,55 @@ TEST_F(power, attach_asleep)
 	ASSERT_EQ(0, vfio_attach(self->vdev.fd, &pt));
 	ASSERT_EQ(0, leave(self->vdev.fd));
 	EXPECT_TRUE(answers(self));
+}
+
+static bool wakes(struct _test_data_power *self, int event)
+{
+	return eventfd_wait(event, QUIET) == 1 && is_awake(self);
+}
+
+/* Its IOMMU's driver reaches into the device, which ATTACH and DETACH wake. */
+TEST_F(power, attach_wakes)
+{
+	int event = eventfd(0, EFD_CLOEXEC), i;
+	uint32_t pt;
+
+	ASSERT_LE(0, event);
+	/* at first, in place of what there was, and again to the same */
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(0, enter_with_wakeup(self->vdev.fd, event));
+		ASSERT_TRUE(falls_asleep(self));
+		pt = self->ioas;
+		if (i == 1)
+			ASSERT_EQ(0, ioas_alloc(self->iommufd, &pt));
+		ASSERT_EQ(0, vfio_attach(self->vdev.fd, &pt));
+		EXPECT_TRUE(wakes(self, event));
+	}
+	ASSERT_EQ(0, enter_with_wakeup(self->vdev.fd, event));
+	ASSERT_TRUE(falls_asleep(self));
+	ASSERT_EQ(0, vfio_detach(self->vdev.fd));
+	EXPECT_TRUE(wakes(self, event));
+	EXPECT_EQ(0, close(event));
+}
+
+/* An ATTACH or BIND that fails does not keep the device awake. */
+TEST_F(power, failure_asleep)
+{
+	int null = open("/dev/null", O_RDWR);
+	uint32_t pt = -1;
+
+	ASSERT_LE(0, null);
+	ASSERT_EQ(0, enter(self->vdev.fd));
+	ASSERT_TRUE(falls_asleep(self));
+	EXPECT_EQ(-ENOENT, vfio_attach(self->vdev.fd, &pt));
+	EXPECT_TRUE(falls_asleep(self));
+	ASSERT_EQ(0, close(self->vdev.fd));
+	EXPECT_TRUE(falls_asleep(self));
+	self->vdev.fd = vfio_cdev_open(self->vdev.bdf);
+	ASSERT_LE(0, self->vdev.fd);
+	EXPECT_EQ(-EBADFD, vfio_bind(self->vdev.fd, null, NULL));
+	EXPECT_TRUE(falls_asleep(self));
+	EXPECT_EQ(0, close(null));
 }
 
 /* DMA works afterwards, in what was mapped and attached meanwhile. */
