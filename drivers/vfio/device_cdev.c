@@ -43,7 +43,8 @@
  * @noiommu: the device has no IOMMU, so only CAP_SYS_RAWIO lets use it
  * @enforces_coherency: no DMA of the device can bypass the CPU's caches
  *
- * The lock of the array vfio_cdevs protects @device and @bound.
+ * The lock of the array vfio_cdevs protects @device, and that of the device's
+ * group @bound.
  */
 struct vfio_cdev {
 	refcount_t		users;
@@ -156,67 +157,6 @@ err_put:
 	return ret;
 }
 
-static int vfio_cdev_refuse_claim(struct vfio_device_file *df)
-{
-	/* Another thread may be binding the same file. */
-	return vfio_refuse(READ_ONCE(df->device) ? VFIO_REASON_ALREADY_BOUND :
-						   VFIO_REASON_OTHER_FILE_BOUND,
-			   -EINVAL);
-}
-
-/* Returns the device with its registration held: undo by vfio_cdev_unclaim(). */
-static struct vfio_device *vfio_cdev_claim(struct vfio_device_file *df)
-{
-	struct vfio_cdev *cdev = df->cdev;
-	struct vfio_device *device;
-
-	xa_lock(&vfio_cdevs);
-	device = cdev->device;
-	if (cdev->bound)
-		device = ERR_PTR(vfio_cdev_refuse_claim(df));
-	else if (!device || !vfio_device_try_get_registration(device))
-		device = ERR_PTR(vfio_refuse(VFIO_REASON_DEVICE_GONE, -ENODEV));
-	else
-		cdev->bound = true;
-	xa_unlock(&vfio_cdevs);
-	return device;
-}
-
-static void vfio_cdev_unclaim(struct vfio_cdev *cdev,
-			      struct vfio_device *device)
-{
-	xa_lock(&vfio_cdevs);
-	cdev->bound = false;
-	xa_unlock(&vfio_cdevs);
-
-	vfio_device_put_registration(device);
-}
-
-/*
- * Keep the group from being opened while a device of it is bound by its node.
- * Who has it open may hold the lock for as long as user memory makes it.
- */
-static int vfio_cdev_block_group(struct vfio_group *group)
-{
-	int ret = 0;
-
-	if (mutex_lock_killable(&group->group_lock))
-		return -EINTR;
-	if (group->opened_file)
-		ret = vfio_refuse(VFIO_REASON_GROUP_OPEN, -EBUSY);
-	else
-		group->cdev_users++;
-	mutex_unlock(&group->group_lock);
-	return ret;
-}
-
-static void vfio_cdev_unblock_group(struct vfio_group *group)
-{
-	mutex_lock(&group->group_lock);
-	group->cdev_users--;
-	mutex_unlock(&group->group_lock);
-}
-
 static int vfio_cdev_refuse_token(const uuid_t *token, int ret)
 {
 	if (ret == -EINVAL)
@@ -230,28 +170,114 @@ static int vfio_cdev_refuse_token(const uuid_t *token, int ret)
  * argument of VFIO_GROUP_GET_DEVICE_FD.  Ask it the same question: a bind needs
  * the token that a group would ask for.
  */
-static int vfio_cdev_check_token(struct vfio_device *device,
-				 const uuid_t *token)
+static int vfio_cdev_match(struct vfio_device *device, const uuid_t *token)
 {
 	const char *name = dev_name(device->dev);
 	char *buf;
 	int ret;
 
 	if (!device->ops->match)
-		return token ? vfio_cdev_refuse_token(token, -EINVAL) : 0;
+		return token ? -EINVAL : 1;
 
 	if (token)
 		buf = kasprintf(GFP_KERNEL, "%s vf_token=%pUb", name, token);
 	else
 		buf = kstrdup(name, GFP_KERNEL);
 	if (!buf)
-		return vfio_refuse(VFIO_REASON_NO_MEMORY, -ENOMEM);
+		return -ENOMEM;
 
 	ret = device->ops->match(device, buf);
 	kfree(buf);
+	return ret;
+}
+
+static int vfio_cdev_check_token(struct vfio_device *device,
+				 const uuid_t *token)
+{
+	int ret = vfio_cdev_match(device, token);
+
+	if (ret == -ENOMEM)
+		return vfio_refuse(VFIO_REASON_NO_MEMORY, ret);
 	if (ret < 0)
 		return vfio_cdev_refuse_token(token, ret);
 	return ret ? 0 : vfio_refuse(VFIO_REASON_DRIVER_MATCH, -EINVAL);
+}
+
+/*
+ * Where a device is not to be had without a token, one is compared and nothing
+ * else.  Where it is, the check may make the token that of a PF.
+ */
+static int vfio_cdev_check_needed_token(struct vfio_device *device,
+					const uuid_t *token)
+{
+	if (vfio_cdev_match(device, NULL) != -EACCES)
+		return 0;
+	return vfio_cdev_check_token(device, token);
+}
+
+/*
+ * Who has the group open or claims the device keeps others away: nobody does
+ * who cannot give the token.
+ */
+static int vfio_cdev_claim_locked(struct vfio_device_file *df,
+				  struct vfio_device *device,
+				  const uuid_t *token)
+{
+	struct vfio_cdev *cdev = df->cdev;
+	int ret;
+
+	lockdep_assert_held(&device->group->group_lock);
+
+	if (cdev->bound)
+		return vfio_refuse(VFIO_REASON_OTHER_FILE_BOUND, -EINVAL);
+	if (device->group->opened_file)
+		return vfio_refuse(VFIO_REASON_GROUP_OPEN, -EBUSY);
+	ret = vfio_cdev_check_needed_token(device, token);
+	if (ret)
+		return ret;
+
+	cdev->bound = true;
+	device->group->cdev_users++;
+	return 0;
+}
+
+/*
+ * Keeps other files from being bound to the device, and its group from being
+ * opened.  Who has that open may hold its lock for as long as user memory makes
+ * it.  Returns the device with its registration held: undo by
+ * vfio_cdev_unclaim().
+ */
+static struct vfio_device *vfio_cdev_claim(struct vfio_device_file *df,
+					   const uuid_t *token)
+{
+	struct vfio_device *device;
+	int ret = -EINTR;
+
+	if (READ_ONCE(df->device))
+		return ERR_PTR(vfio_refuse(VFIO_REASON_ALREADY_BOUND, -EINVAL));
+	device = vfio_cdev_get_device(df->cdev);
+	if (!device)
+		return ERR_PTR(vfio_refuse(VFIO_REASON_DEVICE_GONE, -ENODEV));
+
+	if (!mutex_lock_killable(&device->group->group_lock)) {
+		ret = vfio_cdev_claim_locked(df, device, token);
+		mutex_unlock(&device->group->group_lock);
+	}
+	if (!ret)
+		return device;
+	vfio_device_put_registration(device);
+	return ERR_PTR(ret);
+}
+
+static void vfio_cdev_unclaim(struct vfio_cdev *cdev,
+			      struct vfio_device *device)
+{
+	mutex_lock(&device->group->group_lock);
+	device->group->cdev_users--;
+	cdev->bound = false;
+	mutex_unlock(&device->group->group_lock);
+
+	vfio_device_put_registration(device);
 }
 
 /*
@@ -265,17 +291,13 @@ static int vfio_cdev_bind(struct vfio_device_file *df, struct file *iommufd,
 	u32 devid;
 	int ret;
 
-	device = vfio_cdev_claim(df);
+	device = vfio_cdev_claim(df, token);
 	if (IS_ERR(device))
 		return PTR_ERR(device);
 
-	ret = vfio_cdev_block_group(device->group);
-	if (ret)
-		goto err_unclaim;
-
 	ret = vfio_iommufd_bind(device, iommufd, true, &devid);
 	if (ret)
-		goto err_unblock;
+		goto err_unclaim;
 
 	/* The token of a PF without users is set by the check: be sure by now. */
 	ret = vfio_cdev_check_token(device, token);
@@ -298,8 +320,6 @@ static int vfio_cdev_bind(struct vfio_device_file *df, struct file *iommufd,
 
 err_unbind:
 	vfio_iommufd_unbind(device);
-err_unblock:
-	vfio_cdev_unblock_group(device->group);
 err_unclaim:
 	vfio_cdev_unclaim(df->cdev, device);
 	return ret;
@@ -442,7 +462,6 @@ void vfio_cdev_release(struct vfio_device_file *df)
 		vfio_device_disable(device);
 		vfio_trace_unbind(device);
 		vfio_iommufd_unbind(device);
-		vfio_cdev_unblock_group(device->group);
 		vfio_cdev_unclaim(df->cdev, device);
 	}
 	vfio_cdev_put(df->cdev);

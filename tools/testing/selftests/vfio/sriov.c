@@ -12,6 +12,7 @@
  */
 #include <sys/wait.h>
 
+#include "killable.h"
 #include "type1.h"
 #include "vfio_test.h"
 
@@ -155,6 +156,55 @@ TEST_F(sriov, refused_bind_leaves_nothing)
 		ASSERT_EQ(-EACCES, bind_node(self, self->vf[0], NULL));
 	ASSERT_EQ(0, type1_open(&t1, self->vf[0]));
 	type1_close(&t1);
+}
+
+/* Who lacks the token is told that first, whatever else would be wrong. */
+TEST_F(sriov, token_comes_first)
+{
+	int null = open("/dev/null", O_RDWR), dev = vfio_cdev_open(self->vf[0]);
+
+	ASSERT_LE(0, null);
+	ASSERT_LE(0, dev);
+	EXPECT_EQ(-EACCES, vfio_bind(dev, null, NULL));
+	EXPECT_EQ(-EACCES, vfio_bind_token(dev, null, other_token, NULL));
+	EXPECT_EQ(-EBADFD, vfio_bind_token(dev, null, token, NULL));
+	EXPECT_EQ(0, close(dev));
+	EXPECT_EQ(0, close(null));
+}
+
+/* BIND without the token, again and again, until it is killed */
+static void pester(struct _test_data_sriov *self)
+{
+	int dev = vfio_cdev_open(self->vf[0]);
+
+	for (;;) {
+		vfio_bind(dev, self->iommufd, NULL);
+		vfio_bind_token(dev, self->iommufd, other_token, NULL);
+	}
+}
+
+/* Who lacks the token keeps nobody away, not for a moment. */
+TEST_F(sriov, refused_bind_disturbs_nobody)
+{
+	int i, dev, iommufd = iommu_open();
+	struct type1 t1;
+	pid_t pid;
+
+	ASSERT_LE(0, iommufd);
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		pester(self);
+	for (i = 0; i < 20; i++) {
+		EXPECT_EQ(0, type1_open(&t1, self->vf[0]));
+		type1_close(&t1);
+		dev = vfio_cdev_open(self->vf[0]);
+		ASSERT_LE(0, dev);
+		EXPECT_EQ(0, vfio_bind_token(dev, iommufd, token, NULL));
+		EXPECT_EQ(0, close(dev));
+	}
+	EXPECT_EQ(SIGKILL, kill_and_wait(pid));
+	EXPECT_EQ(0, close(iommufd));
 }
 
 /* Two VFs at a time, the same token; a VF's memory and DMA are its own. */
