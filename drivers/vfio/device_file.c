@@ -58,7 +58,7 @@ static void show_path(struct seq_file *m, struct vfio_device *device)
  *
  * Nothing, once the device of a file that is not bound has gone.
  *
- * Context: Takes dev_set->lock.
+ * Context: May sleep; takes no lock that is held for long.
  */
 void vfio_device_file_show_fdinfo(struct seq_file *m, struct file *file)
 {

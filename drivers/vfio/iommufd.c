@@ -209,11 +209,15 @@ void vfio_iommufd_unbind(struct vfio_device *device)
 		iommufd_access_destroy(access);
 }
 
-/*
- * The device's id in its iommufd, 0 without one.  Either dev_set->lock is held,
- * or the device stays bound for another reason.
+/**
+ * vfio_iommufd_id - What a device is called in its iommufd
+ * @device: a device
+ *
+ * Context: With dev_set->lock, or where the device stays bound, or not, for
+ * another reason: as in a call on an open file that may use the device.
+ * Return: its id, or 0 when it is not bound to one.
  */
-static u32 id_of(struct vfio_device *device)
+u32 vfio_iommufd_id(struct vfio_device *device)
 {
 	if (device->iommufd_device)
 		return iommufd_device_id(device->iommufd_device);
@@ -223,34 +227,15 @@ static u32 id_of(struct vfio_device *device)
 }
 
 /**
- * vfio_iommufd_id - What a device is called in its iommufd
- * @device: a device
- *
- * Context: Takes dev_set->lock.
- * Return: its id, or 0 when it is not bound to one.
- */
-u32 vfio_iommufd_id(struct vfio_device *device)
-{
-	u32 id;
-
-	mutex_lock(&device->dev_set->lock);
-	id = id_of(device);
-	mutex_unlock(&device->dev_set->lock);
-	return id;
-}
-
-/**
  * vfio_device_iommufd - The iommufd of a device that is bound by its node
  * @device: a device
  *
- * Context: With dev_set->lock, which keeps the device bound.
+ * Context: As vfio_iommufd_id().
  * Return: the file of the iommufd, or NULL when @device is not bound, or is
  * open through its group.
  */
 struct file *vfio_device_iommufd(struct vfio_device *device)
 {
-	lockdep_assert_held(&device->dev_set->lock);
-
 	if (!device->bound_by_node)
 		return NULL;
 	return device->iommufd_device ?
@@ -274,8 +259,10 @@ int vfio_device_devid(struct vfio_device *device, struct file *iommufd)
 	struct iommu_group *group;
 	bool owned;
 
+	lockdep_assert_held(&device->dev_set->lock);
+
 	if (vfio_device_iommufd(device) == iommufd)
-		return id_of(device);
+		return vfio_iommufd_id(device);
 
 	group = iommu_group_get(device->dev);
 	if (!group)
@@ -300,7 +287,8 @@ static int attach(struct vfio_device *device, u32 *pt_id)
 static void trace_attach(struct vfio_device *device, u32 pt, u32 used, int ret)
 {
 	if (trace_vfio_attach_enabled())
-		trace_vfio_attach(device->dev, id_of(device), pt, used, ret);
+		trace_vfio_attach(device->dev, vfio_iommufd_id(device), pt, used,
+				  ret);
 }
 
 /* Of PASIDs, which there are none of */
@@ -413,7 +401,7 @@ int vfio_iommufd_detach(struct vfio_device *device, void __user *arg)
 	else if (!ret)
 		ret = iommufd_access_detach_killable(device->iommufd_access);
 	if (trace_vfio_detach_enabled())
-		trace_vfio_detach(device->dev, id_of(device), ret);
+		trace_vfio_detach(device->dev, vfio_iommufd_id(device), ret);
 	return ret;
 }
 

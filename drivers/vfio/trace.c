@@ -30,8 +30,6 @@ EXPORT_SYMBOL_GPL(vfio_refuse);
 /**
  * vfio_trace_unbind - Say that a device is about to be unbound
  * @device: a device that is bound, and that nobody else unbinds
- *
- * Context: Takes dev_set->lock.
  */
 void vfio_trace_unbind(struct vfio_device *device)
 {
@@ -44,7 +42,6 @@ void vfio_trace_unbind(struct vfio_device *device)
  * @device: the open device by which it was asked for
  * @ret: 0 or a negative errno
  *
- * Context: Takes dev_set->lock.
  * Return: @ret.
  */
 int vfio_trace_hot_reset(struct vfio_device *device, int ret)

@@ -11,6 +11,7 @@
  */
 #include <linux/pci_regs.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/resource.h>
 
 #include "mmio.h"
@@ -68,6 +69,69 @@ static int hot_reset(int dev, const int *fds, uint32_t count)
 	if (count)
 		memcpy(cmd.fds, fds, count * sizeof(*fds));
 	return xioctl(dev, VFIO_DEVICE_PCI_HOT_RESET, &cmd);
+}
+
+/* ---- asking while a reset runs, which takes a tenth of a second ---- */
+
+#define RESETS		40	/* at most: a busy host lets few answers come */
+#define ENOUGH		3	/* resets with so many answers */
+#define ANSWERS		5	/* that who has to wait does not get */
+
+struct asker {
+	pthread_t thread;
+	int (*ask)(int dev);
+	int dev;
+	atomic_bool stop;
+	atomic_uint answers;
+	atomic_uint failures;
+};
+
+static int ask_info(int dev)
+{
+	union reset_info info;
+
+	return reset_info(dev, &info, MAX_DEVICES);
+}
+
+static int ask_fdinfo(int dev)
+{
+	char path[64], text[512];
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", dev);
+	return sysfs_read(path, text, sizeof(text));
+}
+
+static void *asking(void *arg)
+{
+	struct asker *asker = arg;
+
+	while (!asker->stop) {
+		if (asker->ask(asker->dev))
+			asker->failures++;
+		asker->answers++;
+	}
+	return NULL;
+}
+
+/* Does @dev answer many times while it is reset? */
+static bool answers_meanwhile(struct __test_metadata *_metadata,
+			      int (*ask)(int dev), int dev, const int *fds,
+			      uint32_t count)
+{
+	struct asker asker = { .ask = ask, .dev = dev };
+	unsigned int i, before, answered = 0;
+
+	ASSERT_EQ(0, pthread_create(&asker.thread, NULL, asking, &asker));
+	for (i = 0; i < RESETS && answered < ENOUGH; i++) {
+		before = asker.answers;
+		EXPECT_EQ(0, hot_reset(dev, fds, count));
+		if (asker.answers - before >= ANSWERS)
+			answered++;
+	}
+	asker.stop = true;
+	ASSERT_EQ(0, pthread_join(asker.thread, NULL));
+	EXPECT_EQ(0, asker.failures);
+	return answered == ENOUGH;
 }
 
 /* Two functions of one group; the first is bound to the iommufd. */
@@ -280,6 +344,15 @@ TEST_F(group, not_covered)
 	EXPECT_EQ(0, close(other));
 }
 
+/* What a reset would affect, and what the file is of, is told during one. */
+TEST_F(group, told_meanwhile)
+{
+	EXPECT_TRUE(answers_meanwhile(_metadata, ask_info, self->dev,
+				      &self->t1.group, 1));
+	EXPECT_TRUE(answers_meanwhile(_metadata, ask_fdinfo, self->dev,
+				      &self->t1.group, 1));
+}
+
 /* A network card that is alone behind its port. */
 FIXTURE(alone) {
 	int iommufd;
@@ -357,6 +430,13 @@ TEST_F(alone, asleep)
 				  VFIO_DEVICE_FEATURE_LOW_POWER_EXIT,
 				  VFIO_DEVICE_FEATURE_SET, NULL, 0));
 	EXPECT_EQ(0, hot_reset(self->vdev.fd, NULL, 0));
+}
+
+/* What the file is of is told during a reset. */
+TEST_F(alone, fdinfo_meanwhile)
+{
+	EXPECT_TRUE(answers_meanwhile(_metadata, ask_fdinfo, self->vdev.fd,
+				      NULL, 0));
 }
 
 static void *reset_function(void *arg)
