@@ -22,6 +22,8 @@
 # edu aborts QEMU when a DMA reaches the end of its 4 KiB buffer: 4095 bytes at
 # most.  Its DMA mask is 28 bits by default, here it is wide open.  A hot reset
 # of what is behind a root port takes a link that trains: speed 2.5, width 1.
+# Each function says that it is one of several: one that does not would come into
+# a group of its own when it is removed and found again.
 
 vm_devices() {
 	local disk=$1 edu=edu,dma_mask=0xffffffffffffffff
@@ -33,7 +35,7 @@ vm_devices() {
 		-device "$edu,addr=03.0"
 		-device pcie-root-port,id=port0,addr=04.0,chassis=1,slot=1,x-speed=2_5,x-width=1
 		-device "$edu,bus=port0,multifunction=on,addr=00.0"
-		-device "$edu,bus=port0,addr=00.1"
+		-device "$edu,bus=port0,multifunction=on,addr=00.1"
 		-drive "if=none,id=disk0,file=$disk,format=raw,snapshot=on"
 		-device nvme,drive=disk0,serial=iommufd0,addr=05.0
 		-device pcie-root-port,id=port1,addr=06.0,chassis=2,slot=2,x-speed=2_5,x-width=1
@@ -41,9 +43,9 @@ vm_devices() {
 		-device pci-testdev,membar=4M,addr=07.0
 		-device pcie-root-port,id=port2,addr=08.0,chassis=3,slot=3,x-speed=2_5,x-width=1
 		-device "$edu,bus=port2,multifunction=on,addr=00.0"
-		-device virtio-rng-pci,bus=port2,addr=00.1,id=rng0,aer=on
+		-device virtio-rng-pci,bus=port2,multifunction=on,addr=00.1,id=rng0,aer=on
 		-device "$edu,multifunction=on,addr=09.0"
-		-device "$edu,addr=09.1"
+		-device "$edu,multifunction=on,addr=09.1"
 		-device pcie-root-port,id=port3,addr=0a.0,chassis=4,slot=4,x-speed=2_5,x-width=1
 		-device nvme-subsys,id=subsys0
 		-device "nvme,bus=port3,subsys=subsys0,serial=iommufd1,$queues,$sriov"
