@@ -1327,6 +1327,59 @@ TEST_F(node, attach_fail_nth)
 	EXPECT_LT(0, failed);
 }
 
+/* Makes the device with a failure of the @nth allocation: was there one? */
+static int create_failing(struct __test_metadata *_metadata,
+			  struct _test_data_node *self, int fd,
+			  unsigned int nth, unsigned int *failed)
+{
+	int injected, rc;
+
+	ASSERT_EQ(0, fail_nth_arm(fd, nth));
+	rc = mdev_create("test_mdev", "test_mdev-dma", UUID);
+	injected = fail_nth_disarm(fd);
+	ASSERT_LE(0, injected);
+	if (rc) {
+		ASSERT_EQ(1, injected);
+		ASSERT_EQ(-ENOMEM, rc);
+		ASSERT_EQ(-ENOENT, mdev_group(UUID));
+		(*failed)++;
+		return injected;
+	}
+
+	self->dev = mdev_cdev_open(UUID);
+	ASSERT_LE(0, self->dev);
+	ASSERT_EQ(0, vfio_bind(self->dev, self->iommufd, NULL));
+	ASSERT_EQ(0, attach(self, self->ioas));
+	ASSERT_TRUE(reaches(self, self->mem, IOVA));
+	ASSERT_EQ(0, close(self->dev));
+	ASSERT_EQ(0, mdev_remove(UUID));
+	return injected;
+}
+
+/*
+ * Every allocation of making a device fails: there is none, or it can do
+ * without, and who opens it finds it whole.  How many there are is not always
+ * the same: go through them more than once, or one may be left out.
+ */
+TEST_F(node, create_fail_nth)
+{
+	unsigned int round, nth, failed = 0;
+	int fd = fail_nth_open();
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, close(self->dev));
+	ASSERT_EQ(0, mdev_remove(UUID));
+	for (round = 0; round < 3; round++) {
+		for (nth = 1; nth < FAIL_MOST; nth++)
+			if (!create_failing(_metadata, self, fd, nth, &failed))
+				break;
+		ASSERT_LT(nth, FAIL_MOST);
+	}
+	EXPECT_LT(0, failed);
+	self->dev = -1;
+	ASSERT_EQ(0, make_mdev(UUID));
+}
+
 /* The iommufd is closed first, with pins held: the device goes on. */
 TEST_F(node, iommufd_closed_first)
 {
