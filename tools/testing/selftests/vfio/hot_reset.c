@@ -11,10 +11,10 @@
  */
 #include <linux/pci_regs.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <sys/resource.h>
 
 #include "mmio.h"
+#include "trace.h"
 #include "type1.h"
 #include "vfio_test.h"
 
@@ -71,20 +71,20 @@ static int hot_reset(int dev, const int *fds, uint32_t count)
 	return xioctl(dev, VFIO_DEVICE_PCI_HOT_RESET, &cmd);
 }
 
-/* ---- asking while a reset runs, which takes a tenth of a second ---- */
+/* ---- the lock of a set of devices, which a reset holds for long ---- */
 
-#define RESETS		40	/* at most: a busy host lets few answers come */
-#define ENOUGH		3	/* resets with so many answers */
-#define ANSWERS		5	/* that who has to wait does not get */
+#define LOCK_EVENT	"lock/lock_acquire"
+#define SET_LOCK	"name == \"&new_dev_set->lock\""
 
-struct asker {
-	pthread_t thread;
-	int (*ask)(int dev);
-	int dev;
-	atomic_bool stop;
-	atomic_uint answers;
-	atomic_uint failures;
-};
+static int watch_set_lock(void)
+{
+	int rc;
+
+	rc = trace_begin();
+	if (!rc)
+		rc = trace_filter(LOCK_EVENT, SET_LOCK);
+	return rc ? rc : trace_enable(LOCK_EVENT);
+}
 
 static int ask_info(int dev)
 {
@@ -101,37 +101,16 @@ static int ask_fdinfo(int dev)
 	return sysfs_read(path, text, sizeof(text));
 }
 
-static void *asking(void *arg)
+/* How often the lock is taken to answer; or a negative errno. */
+static int locks_of(int (*ask)(int dev), int dev)
 {
-	struct asker *asker = arg;
+	char text[TRACE_TEXT];
+	int rc;
 
-	while (!asker->stop) {
-		if (asker->ask(asker->dev))
-			asker->failures++;
-		asker->answers++;
-	}
-	return NULL;
-}
-
-/* Does @dev answer many times while it is reset? */
-static bool answers_meanwhile(struct __test_metadata *_metadata,
-			      int (*ask)(int dev), int dev, const int *fds,
-			      uint32_t count)
-{
-	struct asker asker = { .ask = ask, .dev = dev };
-	unsigned int i, before, answered = 0;
-
-	ASSERT_EQ(0, pthread_create(&asker.thread, NULL, asking, &asker));
-	for (i = 0; i < RESETS && answered < ENOUGH; i++) {
-		before = asker.answers;
-		EXPECT_EQ(0, hot_reset(dev, fds, count));
-		if (asker.answers - before >= ANSWERS)
-			answered++;
-	}
-	asker.stop = true;
-	ASSERT_EQ(0, pthread_join(asker.thread, NULL));
-	EXPECT_EQ(0, asker.failures);
-	return answered == ENOUGH;
+	rc = trace_clear();
+	if (!rc)
+		rc = ask(dev);
+	return rc ? rc : trace_last("lock_acquire", text, sizeof(text));
 }
 
 /* Two functions of one group; the first is bound to the iommufd. */
@@ -344,13 +323,13 @@ TEST_F(group, not_covered)
 	EXPECT_EQ(0, close(other));
 }
 
-/* What a reset would affect, and what the file is of, is told during one. */
-TEST_F(group, told_meanwhile)
+/* What is told of groups, and what the file is of, does not wait for a reset. */
+TEST_F(group, asked_without_lock)
 {
-	EXPECT_TRUE(answers_meanwhile(_metadata, ask_info, self->dev,
-				      &self->t1.group, 1));
-	EXPECT_TRUE(answers_meanwhile(_metadata, ask_fdinfo, self->dev,
-				      &self->t1.group, 1));
+	ASSERT_EQ(0, watch_set_lock());
+	EXPECT_EQ(0, locks_of(ask_info, self->dev));
+	EXPECT_EQ(0, locks_of(ask_fdinfo, self->dev));
+	trace_end();
 }
 
 /* A network card that is alone behind its port. */
@@ -432,11 +411,13 @@ TEST_F(alone, asleep)
 	EXPECT_EQ(0, hot_reset(self->vdev.fd, NULL, 0));
 }
 
-/* What the file is of is told during a reset. */
-TEST_F(alone, fdinfo_meanwhile)
+/* Nor does what the file is of wait here; to tell of ids takes the lock. */
+TEST_F(alone, asked_without_lock)
 {
-	EXPECT_TRUE(answers_meanwhile(_metadata, ask_fdinfo, self->vdev.fd,
-				      NULL, 0));
+	ASSERT_EQ(0, watch_set_lock());
+	EXPECT_EQ(0, locks_of(ask_fdinfo, self->vdev.fd));
+	EXPECT_EQ(1, locks_of(ask_info, self->vdev.fd));
+	trace_end();
 }
 
 static void *reset_function(void *arg)

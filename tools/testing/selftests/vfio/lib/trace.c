@@ -44,6 +44,14 @@ FILE *trace_open(void)
 	return fopen(INSTANCE "/trace", "r");
 }
 
+int trace_filter(const char *event, const char *condition)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), INSTANCE "/events/%s/filter", event);
+	return sysfs_write(path, condition);
+}
+
 /* To open it for writing anew is what clears it. */
 int trace_clear(void)
 {

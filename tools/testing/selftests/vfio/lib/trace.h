@@ -21,6 +21,9 @@ int trace_enable(const char *group);
 /* Only what this thread does, from now on. */
 int trace_this_thread(void);
 
+/* Of an event, "group/event", only those that fulfil a condition. */
+int trace_filter(const char *event, const char *condition);
+
 /* Forget what happened. */
 int trace_clear(void);
 
