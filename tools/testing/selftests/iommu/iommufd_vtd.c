@@ -269,7 +269,7 @@ TEST_F(vtd, unmap_flushes_all)
 	ASSERT_NE(NULL, mem);
 	SETUP_BOUND(&self->b);
 	ASSERT_EQ(0, attach(&self->b, self->b.ioas));
-	for (start = IOVA; start < IOVA + PAGES(5); start += PAGE) {
+	for (start = IOVA + PAGE; start <= IOVA + PAGES(3); start += PAGES(2)) {
 		for (length = PAGE; length <= PAGES(8); length += PAGE) {
 			ASSERT_EQ(0, ioas_map(self->b.iommufd, self->b.ioas,
 					      mem, length, start,
@@ -301,11 +301,10 @@ TEST_F(vtd, map_frees_late)
 	SETUP_BOUND(&self->b);
 	ASSERT_EQ(0, attach(&self->b, self->b.ioas));
 	ASSERT_EQ(0, trace_clear());
-	for (at = 0; at < HUGE; at += PAGE) {
+	for (at = 0; at < HUGE; at += PAGE)
 		ASSERT_EQ(0, ioas_map(self->b.iommufd, self->b.ioas, small + at,
 				      PAGE, IOVA + at, IOMMU_MAP_RW));
-		ALLOCATED();
-	}
+	ALLOCATED();
 	for (at = 0; at < HUGE; at += PAGE)
 		ASSERT_EQ(0, ioas_unmap(self->b.iommufd, self->b.ioas,
 					IOVA + at, PAGE, NULL));
