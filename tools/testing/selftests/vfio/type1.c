@@ -288,7 +288,7 @@ TEST_F(end, beyond_the_end)
 }
 
 /* So often that the user's limit would be used up if any was kept */
-TEST_F(end, again_and_again)
+TEST_F_TIMEOUT(end, again_and_again, 600)
 {
 	struct rlimit limit = { LIMIT, LIMIT };
 	uint64_t unmapped;
@@ -317,7 +317,7 @@ TEST_F(end, close)
 }
 
 /* Each round a process maps half of what it may, and ends. */
-TEST_F(end, unprivileged_rounds)
+TEST_F_TIMEOUT(end, unprivileged_rounds, 600)
 {
 	struct rlimit limit = { LIMIT, LIMIT };
 	struct type1 t1;
