@@ -6,6 +6,14 @@
  * The payer is the process that did the MAP, whoever has the pages pinned
  * later on.  Its structs outlive it, so that what was charged is given back
  * to the same counters however the process ends.
+ *
+ * mm->locked_vm is changed with mmap_lock held for writing, for which one may
+ * wait as long as another thread waits for a page.  A charge waits for it, until
+ * a fatal signal.  What gives back must not wait: if the lock is not free just
+ * now the number is put down with the payer, as *unsettled*, and settled by
+ * whoever has the lock first, a charge for the same mm or a timer.  So a charge
+ * counts on everything that was given back before it, and what mlock() and
+ * VmLck count is late at most until the timer finds the lock free.
  */
 #include <linux/capability.h>
 #include <linux/cred.h>
@@ -15,6 +23,7 @@
 #include <linux/sched/task.h>
 #include <linux/sched/user.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 
 #include "account.h"
 #include "trace.h"
@@ -136,9 +145,139 @@ struct iommufd_payer *iommufd_payer_get_current(struct iommufd_payers *payers)
 	payer->task = get_task_struct(current->group_leader);
 	payer->user = get_uid(current_user());
 	payer->mode = mode;
+	INIT_LIST_HEAD(&payer->unsettled_item);
 	set_last(payers, payer);
 	return payer;
 }
+
+/* ---- mm->locked_vm ---- */
+
+#define SETTLE_DELAY	(HZ / 10)
+
+static void settle_all(struct work_struct *work);
+
+static DEFINE_SPINLOCK(unsettled_lock); /* innermost */
+static LIST_HEAD(unsettled_payers);
+static DECLARE_DELAYED_WORK(settle_work, settle_all);
+
+/* Takes a payer of @mm from the list: its reference, and what to settle. */
+static struct iommufd_payer *take_unsettled(struct mm_struct *mm, long *npages)
+{
+	struct iommufd_payer *payer;
+
+	spin_lock(&unsettled_lock);
+	list_for_each_entry(payer, &unsettled_payers, unsettled_item) {
+		if (payer->mm != mm)
+			continue;
+		list_del_init(&payer->unsettled_item);
+		*npages = payer->unsettled;
+		payer->unsettled = 0;
+		spin_unlock(&unsettled_lock);
+		return payer;
+	}
+	spin_unlock(&unsettled_lock);
+	return NULL;
+}
+
+static void settle(struct mm_struct *mm)
+{
+	struct iommufd_payer *payer;
+	long npages;
+
+	mmap_assert_write_locked(mm);
+
+	if (list_empty(&unsettled_payers))
+		return;
+	while ((payer = take_unsettled(mm, &npages))) {
+		mm->locked_vm += npages;
+		iommufd_payer_put(payer);
+	}
+}
+
+/* The first one on the list, which goes to its end; a reference. */
+static struct iommufd_payer *next_unsettled(void)
+{
+	struct iommufd_payer *payer;
+
+	spin_lock(&unsettled_lock);
+	payer = list_first_entry_or_null(&unsettled_payers,
+					 struct iommufd_payer, unsettled_item);
+	if (payer) {
+		list_move_tail(&payer->unsettled_item, &unsettled_payers);
+		iommufd_payer_get(payer);
+	}
+	spin_unlock(&unsettled_lock);
+	return payer;
+}
+
+/* Never waits for mmap_lock: one that is held for long is not all there is. */
+static void settle_all(struct work_struct *work)
+{
+	unsigned long nr = 0;
+	struct list_head *item;
+	struct iommufd_payer *payer;
+
+	spin_lock(&unsettled_lock);
+	list_for_each(item, &unsettled_payers)
+		nr++;
+	spin_unlock(&unsettled_lock);
+	while (nr-- && (payer = next_unsettled())) {
+		if (mmap_write_trylock(payer->mm)) {
+			settle(payer->mm);
+			mmap_write_unlock(payer->mm);
+		}
+		iommufd_payer_put(payer);
+		cond_resched();
+	}
+	if (!list_empty(&unsettled_payers))
+		schedule_delayed_work(&settle_work, SETTLE_DELAY);
+}
+
+/**
+ * iommufd_account_exit() - settle what is not yet
+ *
+ * Context: process context; the module's exit, no one charges any more.
+ */
+void iommufd_account_exit(void)
+{
+	struct iommufd_payer *payer;
+
+	cancel_delayed_work_sync(&settle_work);
+	while ((payer = next_unsettled())) {
+		mmap_write_lock(payer->mm);
+		settle(payer->mm);
+		mmap_write_unlock(payer->mm);
+		iommufd_payer_put(payer);
+	}
+}
+
+static void put_down(struct iommufd_payer *payer, long npages)
+{
+	spin_lock(&unsettled_lock);
+	if (list_empty(&payer->unsettled_item)) {
+		iommufd_payer_get(payer);
+		list_add_tail(&payer->unsettled_item, &unsettled_payers);
+	}
+	payer->unsettled += npages;
+	spin_unlock(&unsettled_lock);
+	schedule_delayed_work(&settle_work, SETTLE_DELAY);
+}
+
+/* Adds to the mm's locked_vm, in time, without waiting for mmap_lock. */
+static void add_locked(struct iommufd_payer *payer, long npages)
+{
+	struct mm_struct *mm = payer->mm;
+
+	if (!mmap_write_trylock(mm)) {
+		put_down(payer, npages);
+		return;
+	}
+	settle(mm);
+	mm->locked_vm += npages;
+	mmap_write_unlock(mm);
+}
+
+/* ---- charging ---- */
 
 static int refuse_charge(struct iommufd_payer *payer, unsigned long npages,
 			 unsigned long locked, unsigned long limit)
@@ -175,6 +314,7 @@ static int charge_mm(struct iommufd_payer *payer, unsigned long npages)
 
 	if (mmap_write_lock_killable(mm))
 		return -EINTR;
+	settle(mm);
 	if (npages > limit || mm->locked_vm > limit - npages)
 		ret = refuse_charge(payer, npages, mm->locked_vm, limit);
 	else
@@ -210,18 +350,15 @@ int iommufd_charge(struct iommufd_payer *payer, unsigned long npages)
  * @payer: who pays from now on, also above the limit
  * @npages: in units of PAGE_SIZE
  *
- * Context: process context, takes mmap_lock for writing; no locks held.
+ * Context: process context.
  */
 void iommufd_charge_unlimited(struct iommufd_payer *payer,
 			      unsigned long npages)
 {
-	if (payer->mode == IOMMUFD_ACCOUNT_USER) {
+	if (payer->mode == IOMMUFD_ACCOUNT_USER)
 		atomic_long_add(npages, &payer->user->locked_vm);
-	} else if (payer->mode == IOMMUFD_ACCOUNT_MM) {
-		mmap_write_lock(payer->mm);
-		payer->mm->locked_vm += npages;
-		mmap_write_unlock(payer->mm);
-	}
+	else if (payer->mode == IOMMUFD_ACCOUNT_MM)
+		add_locked(payer, npages);
 	atomic64_add(npages, &payer->mm->pinned_vm);
 }
 
@@ -247,16 +384,13 @@ bool iommufd_payers_share(const struct iommufd_payer *a,
  * @payer: who paid
  * @npages: in units of PAGE_SIZE
  *
- * Context: process context, takes mmap_lock for writing; no locks held.
+ * Context: process context; does not wait for mmap_lock.
  */
 void iommufd_uncharge(struct iommufd_payer *payer, unsigned long npages)
 {
 	atomic64_sub(npages, &payer->mm->pinned_vm);
-	if (payer->mode == IOMMUFD_ACCOUNT_USER) {
+	if (payer->mode == IOMMUFD_ACCOUNT_USER)
 		atomic_long_sub(npages, &payer->user->locked_vm);
-	} else if (payer->mode == IOMMUFD_ACCOUNT_MM) {
-		mmap_write_lock(payer->mm);
-		payer->mm->locked_vm -= npages;
-		mmap_write_unlock(payer->mm);
-	}
+	else if (payer->mode == IOMMUFD_ACCOUNT_MM)
+		add_locked(payer, -(long)npages);
 }

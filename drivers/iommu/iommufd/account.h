@@ -6,6 +6,7 @@
 #define _IOMMUFD_ACCOUNT_H
 
 #include <linux/kref.h>
+#include <linux/list.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
@@ -34,6 +35,9 @@ enum iommufd_account_mode {
  * @task: thread group leader, for its RLIMIT_MEMLOCK
  * @user: user at the time of the MAP
  * @mode: what is counted
+ * @unsettled_item: on a list while @unsettled is not counted yet, with a
+ *	reference
+ * @unsettled: pages still to be added to the mm's locked_vm; see account.c
  */
 struct iommufd_payer {
 	struct kref kref;
@@ -41,6 +45,10 @@ struct iommufd_payer {
 	struct task_struct *task;
 	struct user_struct *user;
 	enum iommufd_account_mode mode;
+
+	/* guarded by a lock of account.c */
+	struct list_head unsettled_item;
+	long unsettled;
 };
 
 /**
@@ -69,5 +77,6 @@ int iommufd_charge(struct iommufd_payer *payer, unsigned long npages);
 void iommufd_charge_unlimited(struct iommufd_payer *payer,
 			      unsigned long npages);
 void iommufd_uncharge(struct iommufd_payer *payer, unsigned long npages);
+void iommufd_account_exit(void);
 
 #endif

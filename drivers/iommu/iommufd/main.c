@@ -14,6 +14,7 @@
 #include <linux/uaccess.h>
 #include <uapi/linux/iommufd.h>
 
+#include "account.h"
 #include "fdinfo.h"
 #include "ioctl.h"
 #include "iommufd_test.h"
@@ -284,6 +285,7 @@ static void __exit iommufd_exit(void)
 		misc_deregister(&container_misc);
 	misc_deregister(&iommufd_misc);
 	mock_iommu_exit();
+	iommufd_account_exit();
 }
 
 module_init(iommufd_init);

@@ -3,6 +3,7 @@
  * Tests of pinned memory and of its accounting.
  */
 #include <kunit/test.h>
+#include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/file.h>
 #include <linux/mm.h>
@@ -400,6 +401,57 @@ static void mm_is_charged_up_to_the_limit(struct kunit *test)
 	iommufd_payer_put(payer);
 }
 
+static void giving_back_does_not_wait_for_mmap_lock(struct kunit *test)
+{
+	struct iommufd_payer *payer = payer_in(IOMMUFD_ACCOUNT_MM), *other;
+	struct mm_struct *mm = current->mm;
+	struct iommufd_payers others;
+
+	iommufd_payers_init(&others);
+	others.mode = IOMMUFD_ACCOUNT_MM;
+	other = iommufd_payer_get_current(&others);
+	KUNIT_EXPECT_EQ(test, iommufd_charge(payer, LIMIT), 0);
+
+	mmap_read_lock(mm);
+	iommufd_uncharge(payer, LIMIT);
+	iommufd_charge_unlimited(payer, 3);
+	iommufd_uncharge(payer, 2);
+	KUNIT_EXPECT_EQ(test, mm->locked_vm, LIMIT);
+	KUNIT_EXPECT_EQ(test, test_mm_pinned(), 1);
+	mmap_read_unlock(mm);
+
+	/* Another payer of the same mm counts on it at once. */
+	KUNIT_EXPECT_EQ(test, iommufd_charge(other, LIMIT), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, iommufd_charge(other, LIMIT - 1), 0);
+	KUNIT_EXPECT_EQ(test, mm->locked_vm, LIMIT);
+	iommufd_uncharge(other, LIMIT - 1);
+	iommufd_uncharge(payer, 1);
+	KUNIT_EXPECT_EQ(test, mm->locked_vm, 0);
+	KUNIT_EXPECT_EQ(test, test_mm_pinned(), 0);
+	iommufd_payer_put(other);
+	iommufd_payers_release(&others);
+	iommufd_payer_put(payer);
+}
+
+static void what_is_given_back_settles(struct kunit *test)
+{
+	struct iommufd_payer *payer = payer_in(IOMMUFD_ACCOUNT_MM);
+	struct mm_struct *mm = current->mm;
+	int i;
+
+	KUNIT_EXPECT_EQ(test, iommufd_charge(payer, LIMIT), 0);
+	mmap_read_lock(mm);
+	iommufd_uncharge(payer, LIMIT);
+	/* Long enough to be tried in vain */
+	msleep(300);
+	KUNIT_EXPECT_EQ(test, mm->locked_vm, LIMIT);
+	mmap_read_unlock(mm);
+	for (i = 0; i < 500 && READ_ONCE(mm->locked_vm); i++)
+		msleep(20);
+	KUNIT_EXPECT_EQ(test, mm->locked_vm, 0);
+	iommufd_payer_put(payer);
+}
+
 static void cap_ipc_lock_lifts_the_limit(struct kunit *test)
 {
 	struct iommufd_payer *payer;
@@ -465,6 +517,8 @@ static void failed_pin_gives_back_the_charge(struct kunit *test)
 static struct kunit_case account_cases[] = {
 	KUNIT_CASE(user_is_charged_up_to_the_limit),
 	KUNIT_CASE(mm_is_charged_up_to_the_limit),
+	KUNIT_CASE(giving_back_does_not_wait_for_mmap_lock),
+	KUNIT_CASE(what_is_given_back_settles),
 	KUNIT_CASE(cap_ipc_lock_lifts_the_limit),
 	KUNIT_CASE(limit_is_that_of_the_moment),
 	KUNIT_CASE(pin_above_the_limit_is_enomem),
