@@ -4,12 +4,22 @@
  *
  * Pages are pinned in batches, as many as a temporary buffer holds, and their
  * addresses joined to runs.  All of it happens with no lock held.
+ *
+ * A page may take its time to come: from a file's server, from swap, from a
+ * userfaultfd.  GUP, when it pins for long, waits for it with mmap_lock held and
+ * heeds no signal.  So GUP gets only what is there already of such memory, and
+ * the rest is faulted in by hand, which waits with mmap_lock dropped, until a
+ * fatal signal.  What still waits with mmap_lock held is a fault of a page that
+ * is just being moved, the move of one out of ZONE_MOVABLE, and a read from swap
+ * within the fault itself, as shmem does.
  */
+#include <linux/backing-dev.h>
 #include <linux/fs.h>
 #include <linux/hugetlb.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
+#include <linux/shmem_fs.h>
 #include <linux/slab.h>
 #include <linux/userfaultfd_k.h>
 
@@ -38,6 +48,20 @@ static unsigned int gup_flags(struct iopt_pages *pages,
 	return FOLL_LONGTERM | FOLL_WRITE | FOLL_FORCE;
 }
 
+/*
+ * A file system that writes back what is dirty has to be asked before a page of
+ * a shared mapping is written to.  A device does not ask.
+ */
+static bool vma_tracks_writes(struct vm_area_struct *vma)
+{
+	const struct vm_operations_struct *ops = vma->vm_ops;
+
+	if (!(vma->vm_flags & VM_SHARED) || !vma->vm_file)
+		return false;
+	return (ops && (ops->page_mkwrite || ops->pfn_mkwrite)) ||
+	       mapping_can_writeback(vma->vm_file->f_mapping);
+}
+
 /* FOLL_FORCE is to break COW, not to read what the process itself may not. */
 static int check_vma(struct iopt_pages *pages, struct vm_area_struct *vma)
 {
@@ -47,6 +71,9 @@ static int check_vma(struct iopt_pages *pages, struct vm_area_struct *vma)
 		return iommufd_refuse(IOMMUFD_REASON_MEMORY_IS_IO, -EFAULT);
 	if (!(vma->vm_flags & (pages->writable ? VM_WRITE : VM_READ)))
 		return iommufd_refuse(IOMMUFD_REASON_MEMORY_PROTECTED, -EFAULT);
+	if (pages->writable && vma_tracks_writes(vma))
+		return iommufd_refuse(IOMMUFD_REASON_MEMORY_UNPINNABLE,
+				      -EFAULT);
 	return 0;
 }
 
@@ -59,27 +86,45 @@ static long pin_result(long ret)
 			      ret == -ENOMEM ? ret : -EFAULT);
 }
 
-/* Pins what it can of one VMA from @uptr on; mmap_lock is held. */
+/* May a page that is not there take its time to come? */
+static bool vma_is_slow(struct vm_area_struct *vma)
+{
+	if (userfaultfd_armed(vma))
+		return true;
+	if (is_vm_hugetlb_page(vma))
+		return false;
+	if (get_mm_counter(vma->vm_mm, MM_SWAPENTS))
+		return true;
+	return vma->vm_ops && vma->vm_ops->fault &&
+	       !(vma->vm_file && shmem_mapping(vma->vm_file->f_mapping));
+}
+
+/*
+ * Pins what it can of one VMA from @uptr on; mmap_lock is held.  -EFAULT, also
+ * when the first page has to be faulted in by hand; @faulted: it just was.
+ */
 static long pin_vma(struct iopt_pages *pages, struct vm_area_struct *vma,
 		    unsigned long uptr, unsigned long npages,
-		    struct page **batch)
+		    struct page **batch, bool faulted)
 {
+	unsigned int flags = gup_flags(pages, vma);
 	struct mm_struct *mm = pages->payer->mm;
 
 	mmap_assert_locked(mm);
 
 	npages = min(npages, (vma->vm_end - uptr) >> PAGE_SHIFT);
-	return pin_user_pages_remote(mm, uptr, npages, gup_flags(pages, vma),
-				     batch, NULL, NULL);
-}
-
-/* As the pin would: a missing page, but also a write-protected one. */
-static unsigned int fault_flags(struct iopt_pages *pages,
-				struct vm_area_struct *vma)
-{
-	if (vma->vm_flags & VM_WRITE && gup_flags(pages, vma) & FOLL_WRITE)
-		return FAULT_FLAG_WRITE;
-	return 0;
+	if (vma_is_slow(vma)) {
+		if (!is_vm_hugetlb_page(vma)) {
+			flags |= FOLL_NOFAULT;
+		} else if (faulted) {
+			/* Where GUP does not know that flag */
+			npages = 1;
+		} else {
+			return -EFAULT;
+		}
+	}
+	return pin_user_pages_remote(mm, uptr, npages, flags, batch, NULL,
+				     NULL);
 }
 
 /*
@@ -89,17 +134,51 @@ static unsigned int fault_flags(struct iopt_pages *pages,
 #define MAX_FAULTS 3
 
 /*
- * Long-term GUP does not wait for a page that takes its time to appear (a
- * userfaultfd, for one): it says EFAULT.  Faulting it in by hand does wait; a
- * page that is expected to take its time is faulted in before GUP sees it.
+ * How often a fault may drop mmap_lock to wait.  After that it waits with the
+ * lock held, to come to an end; a fatal signal is heeded even then.
  */
+#define MAX_RETRIES 3
+
+/*
+ * Faults in what the pin needs, as it would itself: a missing page, but also a
+ * write-protected one.  Returns -EAGAIN when mmap_lock had to be dropped.
+ */
+static int fault_in(struct iopt_pages *pages, struct vm_area_struct *vma,
+		    unsigned long uptr, unsigned int retries)
+{
+	unsigned int flags = FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_KILLABLE |
+			     FAULT_FLAG_REMOTE;
+	unsigned int pin_flags = 0;
+	vm_fault_t fault;
+
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	if (gup_flags(pages, vma) & FOLL_WRITE)
+		flags |= FAULT_FLAG_WRITE;
+	if (retries >= MAX_RETRIES)
+		flags |= FAULT_FLAG_TRIED;
+
+	/* New pages where they can stay; the huge ones are where they are. */
+	if (is_vm_hugetlb_page(vma)) {
+		fault = handle_mm_fault(vma, uptr, flags, NULL);
+	} else {
+		pin_flags = memalloc_pin_save();
+		fault = handle_mm_fault(vma, uptr, flags, NULL);
+		memalloc_pin_restore(pin_flags);
+	}
+	if (fault & (VM_FAULT_RETRY | VM_FAULT_COMPLETED))
+		return -EAGAIN;
+	if (fault & VM_FAULT_ERROR)
+		return vm_fault_to_errno(fault, 0) ?: -EFAULT;
+	return 0;
+}
+
 static long pin_faulting(struct iopt_pages *pages, unsigned long uptr,
 			 unsigned long npages, struct page **batch)
 {
 	struct mm_struct *mm = pages->payer->mm;
+	unsigned int faults = 0, retries = 0;
 	struct vm_area_struct *vma;
-	unsigned int faults = 0;
-	bool unlocked, slow;
 	long ret;
 
 	if (mmap_read_lock_killable(mm))
@@ -109,25 +188,82 @@ static long pin_faulting(struct iopt_pages *pages, unsigned long uptr,
 		ret = check_vma(pages, vma);
 		if (ret)
 			goto out_unlock;
-		slow = userfaultfd_armed(vma);
-		if (!slow || faults) {
-			ret = pin_vma(pages, vma, uptr, slow ? 1 : npages,
-				      batch);
-			if (ret != -EFAULT)
-				break;
-		}
-		ret = -EFAULT;
-		if (faults++ == MAX_FAULTS)
+		ret = pin_vma(pages, vma, uptr, npages, batch, faults);
+		if (ret != -EFAULT || faults == MAX_FAULTS)
 			break;
-		ret = fixup_user_fault(mm, uptr, fault_flags(pages, vma),
-				       &unlocked);
+		ret = fault_in(pages, vma, uptr, retries);
+		if (ret == -EAGAIN) {
+			retries++;
+			cond_resched();
+			if (mmap_read_lock_killable(mm))
+				return -EINTR;
+			continue;
+		}
 		if (ret)
 			break;
+		faults++;
 	}
 	ret = pin_result(ret);
 out_unlock:
 	mmap_read_unlock(mm);
 	return ret;
+}
+
+/* Anonymous, of shmem or of hugetlb: no file system writes it back. */
+static bool page_is_memory(struct page *page)
+{
+	page = compound_head(page);
+	return PageSwapBacked(page) || PageHuge(page);
+}
+
+/* A few are looked at one by one, which is quicker than to look for the VMA. */
+#define FEW_PAGES 16
+
+static long pin_few_fast(unsigned long uptr, unsigned long npages,
+			 struct page **batch)
+{
+	long ret, i;
+
+	ret = pin_user_pages_fast_only(uptr, npages, FOLL_LONGTERM | FOLL_WRITE,
+				       batch);
+	for (i = 0; i < ret; i++) {
+		if (!page_is_memory(batch[i])) {
+			unpin_user_pages(batch + i, ret - i);
+			break;
+		}
+	}
+	return i;
+}
+
+static long pin_many_fast(unsigned long uptr, unsigned long npages,
+			  struct page **batch)
+{
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+	long ret = 0;
+
+	if (!mmap_read_trylock(mm))
+		return 0;
+	vma = vma_lookup(mm, uptr);
+	if (vma && !vma_tracks_writes(vma)) {
+		npages = min(npages, (vma->vm_end - uptr) >> PAGE_SHIFT);
+		ret = pin_user_pages_fast_only(uptr, npages,
+					       FOLL_LONGTERM | FOLL_WRITE,
+					       batch);
+	}
+	mmap_read_unlock(mm);
+	return ret;
+}
+
+/*
+ * Pins for writing what is there.  GUP-fast looks at no VMA, and so does not
+ * know what check_vma() does.
+ */
+static long pin_fast(unsigned long uptr, unsigned long npages,
+		     struct page **batch)
+{
+	return npages > FEW_PAGES ? pin_many_fast(uptr, npages, batch) :
+				    pin_few_fast(uptr, npages, batch);
 }
 
 static long pin_user(struct iopt_pages *pages, unsigned long uptr,
@@ -137,9 +273,7 @@ static long pin_user(struct iopt_pages *pages, unsigned long uptr,
 	long ret;
 
 	if (current->mm == mm && pages->writable) {
-		ret = pin_user_pages_fast_only(uptr, npages,
-					       FOLL_LONGTERM | FOLL_WRITE,
-					       batch);
+		ret = pin_fast(uptr, npages, batch);
 		if (ret > 0)
 			return ret;
 	}
