@@ -3,6 +3,7 @@
  * What every open file of a device has, by its node or by its group.
  */
 #include <linux/fs.h>
+#include <linux/iommufd.h>
 #include <linux/kobject.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
@@ -19,7 +20,7 @@ struct vfio_device_file *vfio_device_file_alloc(void)
 {
 	struct vfio_device_file *df;
 
-	df = kzalloc(sizeof(*df), GFP_KERNEL_ACCOUNT);
+	df = kzalloc(sizeof(*df), IOMMUFD_GFP);
 	if (df)
 		vfio_kvm_link_init(&df->kvm);
 	return df;

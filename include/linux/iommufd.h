@@ -10,6 +10,7 @@
 #ifndef _LINUX_IOMMUFD_H
 #define _LINUX_IOMMUFD_H
 
+#include <linux/gfp.h>
 #include <linux/types.h>
 
 struct device;
@@ -18,6 +19,14 @@ struct iommu_group;
 struct iommu_ops;
 struct iommufd_device;
 struct page;
+
+/*
+ * How to allocate that of which user space decides how much there is: charged
+ * to the caller's memory cgroup; and when that, or the machine, is full the call
+ * fails, in silence, rather than the OOM killer looking for a victim.
+ */
+#define IOMMUFD_GFP \
+	(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
 /* Returns the device's strong reference: give it back with _unbind(). */
 struct iommufd_device *iommufd_device_bind(struct file *file,

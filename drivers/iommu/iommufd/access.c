@@ -223,7 +223,7 @@ static struct attachment *alloc_attachment(struct iommufd_access *access,
 	ioas = iommufd_ioas_get_held(access->ictx, ioas_id);
 	if (IS_ERR(ioas))
 		return ERR_CAST(ioas);
-	attachment = kzalloc(sizeof(*attachment), GFP_KERNEL_ACCOUNT);
+	attachment = kzalloc(sizeof(*attachment), IOMMUFD_GFP);
 	if (!attachment) {
 		ret = iommufd_refuse(IOMMUFD_REASON_NO_MEMORY, -ENOMEM);
 		goto err_unhold;
@@ -597,7 +597,7 @@ int iommufd_access_pin_pages(struct iommufd_access *access, unsigned long iova,
 	ret = check_range(iova, length, &last);
 	if (ret)
 		return ret;
-	pin = kzalloc(sizeof(*pin), GFP_KERNEL_ACCOUNT);
+	pin = kzalloc(sizeof(*pin), IOMMUFD_GFP);
 	if (!pin)
 		return -ENOMEM;
 	pin->node.start = iova;

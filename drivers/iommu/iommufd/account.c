@@ -17,6 +17,7 @@
  */
 #include <linux/capability.h>
 #include <linux/cred.h>
+#include <linux/iommufd.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -134,7 +135,7 @@ struct iommufd_payer *iommufd_payer_get_current(struct iommufd_payers *payers)
 	if (payer)
 		return payer;
 
-	payer = kzalloc(sizeof(*payer), GFP_KERNEL_ACCOUNT);
+	payer = kzalloc(sizeof(*payer), IOMMUFD_GFP);
 	if (!payer) {
 		iommufd_refuse(IOMMUFD_REASON_NO_MEMORY, -ENOMEM);
 		return NULL;

@@ -35,7 +35,7 @@ static int add_move(void *data, struct iopt_pages *pages)
 
 	if (!pages->file)
 		return -EINVAL;
-	move = kzalloc(sizeof(*move), GFP_KERNEL_ACCOUNT);
+	move = kzalloc(sizeof(*move), IOMMUFD_GFP);
 	if (!move)
 		return -ENOMEM;
 	move->pages = iopt_pages_get(pages);

@@ -106,7 +106,7 @@ static struct iommufd_group *add_group(struct iommufd_ctx *ictx,
 
 	lockdep_assert_held(&ictx->groups_lock);
 
-	igroup = kzalloc(sizeof(*igroup), GFP_KERNEL_ACCOUNT);
+	igroup = kzalloc(sizeof(*igroup), IOMMUFD_GFP);
 	if (!igroup)
 		return ERR_PTR(iommufd_refuse(IOMMUFD_REASON_NO_MEMORY,
 					      -ENOMEM));

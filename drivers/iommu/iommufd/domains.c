@@ -12,6 +12,7 @@
  * are being made: these their own calls map once they get the lock.
  */
 #include <linux/iommu.h>
+#include <linux/iommufd.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
@@ -194,7 +195,7 @@ static unsigned long map_pieces(struct iommu_domain *domain, unsigned long iova,
 		size = page_size_at(domain, iova + done, phys + done,
 				    length - done, &count);
 		*ret = domain->ops->map_pages(domain, iova + done, phys + done,
-					      size, count, prot, GFP_KERNEL,
+					      size, count, prot, IOMMUFD_GFP,
 					      &mapped);
 		done += mapped;
 	}

@@ -20,6 +20,7 @@
  * and tearing down allocates nothing.
  */
 #include <linux/iommu.h>
+#include <linux/iommufd.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
 #include <linux/sched/signal.h>
@@ -84,7 +85,7 @@ static struct iopt_area *alloc_area(struct iopt_pages *pages,
 {
 	struct iopt_area *area;
 
-	area = kmalloc(sizeof(*area), GFP_KERNEL_ACCOUNT);
+	area = kmalloc(sizeof(*area), IOMMUFD_GFP);
 	if (!area)
 		return NULL;
 	area->start = 0;

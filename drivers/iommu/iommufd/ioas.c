@@ -142,7 +142,7 @@ static int get_ranges(struct iommufd_call *call, struct iopt_range **ranges,
 	/* No more memory than there are ranges, whatever the user asks for. */
 	max = iopt_usable_ranges(&ioas->iopt, NULL, 0, &alignment);
 	max = min_t(unsigned long, max, cmd->num_iovas);
-	*ranges = kvmalloc_array(max, sizeof(**ranges), GFP_KERNEL_ACCOUNT);
+	*ranges = kvmalloc_array(max, sizeof(**ranges), IOMMUFD_GFP);
 	if (*ranges || !max)
 		*nr = iopt_usable_ranges(&ioas->iopt, *ranges, max, &alignment);
 	else

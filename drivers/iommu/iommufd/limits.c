@@ -8,6 +8,7 @@
  * when it contradicts what is there, and goes together with who asked for it.
  */
 #include <linux/iommu.h>
+#include <linux/iommufd.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 
@@ -115,7 +116,7 @@ int iopt_reserve(struct io_pagetable *iopt, unsigned long start,
 	struct iopt_reserved *reserved;
 	int ret = 0;
 
-	reserved = kzalloc(sizeof(*reserved), GFP_KERNEL_ACCOUNT);
+	reserved = kzalloc(sizeof(*reserved), IOMMUFD_GFP);
 	if (!reserved)
 		return iommufd_refuse(IOMMUFD_REASON_NO_MEMORY, -ENOMEM);
 	reserved->node.start = start;
@@ -179,7 +180,7 @@ int iopt_reserve_unusable(struct io_pagetable *iopt, struct io_pagetable *other)
 	int ret = 0;
 
 	max = iopt_usable_ranges(other, NULL, 0, &alignment);
-	ranges = kvmalloc_array(max, sizeof(*ranges), GFP_KERNEL_ACCOUNT);
+	ranges = kvmalloc_array(max, sizeof(*ranges), IOMMUFD_GFP);
 	if (!ranges && max)
 		return -ENOMEM;
 	nr = iopt_usable_ranges(other, ranges, max, &alignment);
@@ -219,7 +220,7 @@ int iopt_add_allowed(struct rb_root_cached *allowed, unsigned long start,
 		return iommufd_refuse(IOMMUFD_REASON_ALLOWED_EMPTY, -EINVAL);
 	if (interval_tree_iter_first(allowed, start, last))
 		return iommufd_refuse(IOMMUFD_REASON_ALLOWED_OVERLAPS, -EINVAL);
-	node = kzalloc(sizeof(*node), GFP_KERNEL_ACCOUNT);
+	node = kzalloc(sizeof(*node), IOMMUFD_GFP);
 	if (!node)
 		return iommufd_refuse(IOMMUFD_REASON_NO_MEMORY, -ENOMEM);
 	node->start = start;

@@ -214,7 +214,7 @@ static int iommufd_open(struct inode *inode, struct file *file)
 	bool is_container = file->private_data == &container_misc;
 	struct iommufd_ctx *ictx;
 
-	ictx = kzalloc(sizeof(*ictx), GFP_KERNEL_ACCOUNT);
+	ictx = kzalloc(sizeof(*ictx), IOMMUFD_GFP);
 	if (!ictx)
 		return -ENOMEM;
 	iommufd_ctx_init(ictx, file);

@@ -488,7 +488,7 @@ static struct iommu_domain *mock_domain_alloc(unsigned int type)
 	    should_fail_op(MOCK_OP_DOMAIN_ALLOC))
 		return NULL;
 
-	md = kzalloc(sizeof(*md), GFP_KERNEL_ACCOUNT);
+	md = kzalloc(sizeof(*md), IOMMUFD_GFP);
 	if (!md)
 		return NULL;
 	xa_init_flags(&md->table, XA_FLAGS_ACCOUNT);
@@ -570,7 +570,7 @@ struct device *mock_device_create(u32 flags)
 	struct mock_device *mdev;
 	int ret;
 
-	mdev = kzalloc(sizeof(*mdev), GFP_KERNEL_ACCOUNT);
+	mdev = kzalloc(sizeof(*mdev), IOMMUFD_GFP);
 	if (!mdev)
 		return ERR_PTR(-ENOMEM);
 	mdev->id = ida_alloc(&mock_ids, GFP_KERNEL);

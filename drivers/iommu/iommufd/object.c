@@ -17,6 +17,7 @@
  * by RCU, for a lookup may still be looking at the rwsem.
  */
 #include <linux/file.h>
+#include <linux/iommufd.h>
 #include <linux/slab.h>
 
 #include "object.h"
@@ -42,7 +43,7 @@ struct iommufd_object *_iommufd_object_alloc(struct iommufd_ctx *ictx,
 	struct iommufd_object *obj;
 	int ret;
 
-	obj = kzalloc(size, GFP_KERNEL_ACCOUNT);
+	obj = kzalloc(size, IOMMUFD_GFP);
 	if (!obj)
 		return ERR_PTR(iommufd_refuse(IOMMUFD_REASON_NO_MEMORY,
 					      -ENOMEM));
@@ -51,7 +52,7 @@ struct iommufd_object *_iommufd_object_alloc(struct iommufd_ctx *ictx,
 	__init_rwsem(&obj->destroy_rwsem, type->name, &type->key);
 
 	ret = xa_alloc(&ictx->objects, &obj->id, XA_ZERO_ENTRY, id_limit,
-		       GFP_KERNEL_ACCOUNT);
+		       IOMMUFD_GFP);
 	if (ret) {
 		kfree(obj);
 		return ERR_PTR(iommufd_refuse(ret == -EBUSY ?

@@ -24,6 +24,7 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/highmem.h>
+#include <linux/iommufd.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
@@ -53,7 +54,7 @@ static struct iopt_pages *alloc_pages_struct(unsigned long start,
 {
 	struct iopt_pages *pages;
 
-	pages = kmalloc(sizeof(*pages), GFP_KERNEL_ACCOUNT);
+	pages = kmalloc(sizeof(*pages), IOMMUFD_GFP);
 	if (!pages)
 		return ERR_PTR(iommufd_refuse(IOMMUFD_REASON_NO_MEMORY,
 					      -ENOMEM));

@@ -16,6 +16,7 @@
 #include <linux/backing-dev.h>
 #include <linux/fs.h>
 #include <linux/hugetlb.h>
+#include <linux/iommufd.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -342,7 +343,7 @@ struct iopt_extent *iopt_extent_alloc(unsigned int max)
 {
 	struct iopt_extent *extent;
 
-	extent = kmalloc(struct_size(extent, runs, max), GFP_KERNEL_ACCOUNT);
+	extent = kmalloc(struct_size(extent, runs, max), IOMMUFD_GFP);
 	if (!extent)
 		return NULL;
 	extent->users = 0;
@@ -514,8 +515,8 @@ static int run_pinner(struct pinner *pinner, unsigned long first,
 	void *batch, *runs;
 	int ret;
 
-	batch = kmalloc(batch_size, GFP_KERNEL_ACCOUNT);
-	runs = kmalloc(runs_size, GFP_KERNEL_ACCOUNT);
+	batch = kmalloc(batch_size, IOMMUFD_GFP);
+	runs = kmalloc(runs_size, IOMMUFD_GFP);
 	if (batch && runs) {
 		pinner->batch = batch;
 		pinner->max_batch = batch_size / sizeof(struct page *);

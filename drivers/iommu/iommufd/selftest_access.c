@@ -144,7 +144,7 @@ static struct test_access *access_alloc(struct iommufd_ctx *ictx, u32 flags)
 	struct test_access *ta;
 	u32 id;
 
-	ta = kzalloc(sizeof(*ta), GFP_KERNEL_ACCOUNT);
+	ta = kzalloc(sizeof(*ta), IOMMUFD_GFP);
 	if (!ta)
 		return ERR_PTR(-ENOMEM);
 	mutex_init(&ta->lock);
@@ -252,7 +252,7 @@ int test_access_replace_ioas(struct iommufd_call *call)
 static struct test_pin *add_pin(struct test_access *ta, unsigned long iova,
 				unsigned long length)
 {
-	struct test_pin *pin = kzalloc(sizeof(*pin), GFP_KERNEL_ACCOUNT);
+	struct test_pin *pin = kzalloc(sizeof(*pin), IOMMUFD_GFP);
 
 	if (!pin)
 		return NULL;
@@ -333,7 +333,7 @@ static int access_pages(struct iommufd_call *call, struct test_access *ta)
 	pin = add_pin(ta, cmd->access_pages.iova, cmd->access_pages.length);
 	if (!pin)
 		return -ENOMEM;
-	pages = kvcalloc(pin_npages(pin), sizeof(*pages), GFP_KERNEL_ACCOUNT);
+	pages = kvcalloc(pin_npages(pin), sizeof(*pages), IOMMUFD_GFP);
 	if (!pages) {
 		drop_pin(ta, pin);
 		return -ENOMEM;
@@ -429,7 +429,7 @@ int test_access_rw(struct iommufd_call *call)
 	file = get_access(call);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
-	data = kvzalloc(cmd->access_rw.length, GFP_KERNEL_ACCOUNT);
+	data = kvzalloc(cmd->access_rw.length, IOMMUFD_GFP);
 	ret = data ? access_rw(cmd, file->private_data, data) : -ENOMEM;
 	kvfree(data);
 	fput(file);

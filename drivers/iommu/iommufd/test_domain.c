@@ -13,6 +13,7 @@
  *   and no driver's count of pages overflows.
  */
 #include <kunit/test.h>
+#include <linux/iommufd.h>
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
 
@@ -113,6 +114,8 @@ static int test_map_pages(struct iommu_domain *domain, unsigned long iova,
 	bool fail = td->fail_in && !--td->fail_in;
 	struct test_mapping *mapping;
 
+	/* Charged to whoever maps, and no one else pays with its life. */
+	KUNIT_EXPECT_EQ(td->test, gfp, IOMMUFD_GFP);
 	KUNIT_EXPECT_NE(td->test, pgsize & domain->pgsize_bitmap, 0);
 	KUNIT_EXPECT_TRUE_MSG(td->test, IS_ALIGNED(iova | phys, pgsize),
 			      "a page was mapped misaligned");

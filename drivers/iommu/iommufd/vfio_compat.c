@@ -349,14 +349,14 @@ static int make_caps(struct io_pagetable *usable, struct info_caps *caps)
 	int ret = -ENOMEM;
 
 	nr = iopt_usable_ranges(usable, NULL, 0, &alignment);
-	ranges = kvmalloc_array(nr, sizeof(*ranges), GFP_KERNEL_ACCOUNT);
+	ranges = kvmalloc_array(nr, sizeof(*ranges), IOMMUFD_GFP);
 	if (!ranges && nr)
 		return -ENOMEM;
 	iopt_usable_ranges(usable, ranges, nr, &alignment);
 
 	caps->chain = kvzalloc(struct_size(caps->chain, iova_ranges, nr) +
 			       sizeof(struct vfio_iommu_type1_info_dma_avail),
-			       GFP_KERNEL_ACCOUNT);
+			       IOMMUFD_GFP);
 	if (caps->chain) {
 		fill_chain(caps, ranges, nr);
 		ret = 0;
@@ -382,7 +382,7 @@ static struct io_pagetable *make_usable(struct iommufd_ctx *ictx,
 	struct io_pagetable *usable;
 	int ret;
 
-	usable = kzalloc(sizeof(*usable), GFP_KERNEL_ACCOUNT);
+	usable = kzalloc(sizeof(*usable), IOMMUFD_GFP);
 	if (!usable)
 		return ERR_PTR(-ENOMEM);
 	iopt_init(usable);

@@ -11,6 +11,7 @@
  * The VFIO group holds its iommu_group, and delists itself before it lets go.
  */
 #include <linux/iommu.h>
+#include <linux/iommufd.h>
 #include <linux/slab.h>
 
 #include "io_pagetable.h"
@@ -76,7 +77,7 @@ int iommufd_vfio_list_group(struct iommufd_ctx *ictx,
 	struct container_group *cgroup;
 	int ret = 0;
 
-	cgroup = kzalloc(sizeof(*cgroup), GFP_KERNEL_ACCOUNT);
+	cgroup = kzalloc(sizeof(*cgroup), IOMMUFD_GFP);
 	if (!cgroup)
 		return -ENOMEM;
 	cgroup->kind = kind;

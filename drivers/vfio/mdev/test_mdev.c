@@ -14,6 +14,7 @@
 #include <linux/device.h>
 #include <linux/highmem.h>
 #include <linux/iommu.h>
+#include <linux/iommufd.h>
 #include <linux/jiffies.h>
 #include <linux/mdev.h>
 #include <linux/mm.h>
@@ -117,12 +118,12 @@ static int note_pin(struct test_mdev *dev, unsigned long index,
 	lockdep_assert_held(&dev->lock);
 
 	if (!pin) {
-		pin = kzalloc(sizeof(*pin), GFP_KERNEL_ACCOUNT);
+		pin = kzalloc(sizeof(*pin), IOMMUFD_GFP);
 		if (!pin)
 			return -ENOMEM;
 		pin->page = page;
 		ret = xa_err(xa_store(&dev->pins, index, pin,
-				      GFP_KERNEL_ACCOUNT));
+				      IOMMUFD_GFP));
 		if (ret) {
 			kfree(pin);
 			return ret;
@@ -386,7 +387,7 @@ static int do_pin(struct test_mdev *dev, const struct test_mdev_cmd *cmd)
 		return ret;
 	/* VFIO is to refuse more. */
 	pages = kcalloc(VFIO_PIN_PAGES_MAX_ENTRIES, sizeof(*pages),
-			GFP_KERNEL_ACCOUNT);
+			IOMMUFD_GFP);
 	if (!pages)
 		return -ENOMEM;
 	begin_change(dev);
