@@ -10,11 +10,13 @@
 #ifndef _LINUX_IOMMUFD_H
 #define _LINUX_IOMMUFD_H
 
+#include <linux/atomic.h>
 #include <linux/gfp.h>
 #include <linux/types.h>
 
 struct device;
 struct file;
+struct iommu_domain;
 struct iommu_group;
 struct iommu_ops;
 struct iommufd_device;
@@ -142,6 +144,11 @@ struct iommufd_hw_info {
  * @enforces_coherency: can the IOMMU of the device make all of its DMA go
  *	through the CPU's caches?  Needed where a domain without devices does
  *	not know.  May sleep; the answer never changes
+ * @tables: of a driver that keeps page tables which became empty: where it
+ *	counts those of a domain, all but the root.  There may be less of them
+ * @free_idle_tables: frees those that are empty, and sets the count right.
+ *	Called while no one maps or unmaps, attaches or detaches; other mappings
+ *	go on to be used.  May sleep; cannot fail.  Comes with @tables
  */
 struct iommufd_driver {
 	const struct iommu_ops *ops;
@@ -149,6 +156,8 @@ struct iommufd_driver {
 	u32 hwpt_flags;
 	void (*hw_info)(struct device *dev, struct iommufd_hw_info *info);
 	bool (*enforces_coherency)(struct device *dev);
+	atomic_long_t *(*tables)(struct iommu_domain *domain);
+	void (*free_idle_tables)(struct iommu_domain *domain);
 
 	/* private: for driver.c */
 	struct list_head item;

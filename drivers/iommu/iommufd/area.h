@@ -101,6 +101,16 @@ static inline unsigned long area_length(struct iopt_area *area)
 	return area->last - area->start + 1;
 }
 
+/* What a table of small pages translates: 2 MiB. */
+#define IOPT_SLOT_SHIFT 21
+
+/* How many of these it touches. */
+static inline unsigned long area_slots(struct iopt_area *area)
+{
+	return (area->last >> IOPT_SLOT_SHIFT) -
+	       (area->start >> IOPT_SLOT_SHIFT) + 1;
+}
+
 /* Of an area that is not being filled any more all is seen that filling did. */
 static inline enum iopt_area_state area_state(struct iopt_area *area)
 {
@@ -125,6 +135,10 @@ void iopt_area_unpin(struct iopt_area *area, struct list_head *drop);
 /* domains.c */
 int iopt_map_area(struct io_pagetable *iopt, struct iopt_area *area);
 void iopt_unmap_area(struct io_pagetable *iopt, struct iopt_area *area);
+
+/* tables.c */
+bool iopt_tables_idle(struct io_pagetable *iopt);
+void iopt_trim_tables(struct io_pagetable *iopt);
 
 /* limits.c */
 unsigned long iopt_domain_alignment(struct iommu_domain *domain);

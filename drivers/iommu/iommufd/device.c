@@ -675,7 +675,7 @@ static struct iommufd_hwpt *group_enter_new(struct iommufd_device *idev,
 	struct iommufd_hwpt *hwpt;
 	int ret;
 
-	hwpt = iommufd_hwpt_alloc(idev->ictx, ioas, idev->dev->bus);
+	hwpt = iommufd_hwpt_alloc(idev->ictx, ioas, idev->dev);
 	if (IS_ERR(hwpt))
 		return hwpt;
 	hwpt->automatic = true;

@@ -546,11 +546,16 @@ static int map_areas(struct io_pagetable *iopt, struct iopt_domain *domain)
  * iopt_domain_init() - describe a domain
  * @iopt_domain: what is to be added to an address space
  * @domain: an empty domain
+ * @driver: what the domain's driver registered, or NULL
  */
 void iopt_domain_init(struct iopt_domain *iopt_domain,
-		      struct iommu_domain *domain)
+		      struct iommu_domain *domain,
+		      const struct iommufd_driver *driver)
 {
 	iopt_domain->domain = domain;
+	iopt_domain->driver = driver;
+	iopt_domain->tables = driver && driver->tables ?
+			      driver->tables(domain) : NULL;
 	INIT_LIST_HEAD(&iopt_domain->item);
 	init_rwsem(&iopt_domain->growth_rwsem);
 	iopt_domain->reach = reach_for(0);

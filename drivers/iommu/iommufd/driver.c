@@ -13,7 +13,9 @@
  * The core keeps a driver's module for as long as a device is behind one of its
  * IOMMUs.  A driver unregisters when it cannot be needed any more, which is in
  * its module's exit.  So whoever has the device, be it by having it bound to an
- * iommufd, may use what iommufd_driver_of() found for it, without a lock.
+ * iommufd, may use what iommufd_driver_of() found for it, without a lock.  And
+ * who has a domain may use what was found for the device that it was made for:
+ * it lives as long as the domain's ops.
  */
 #include <linux/device.h>
 #include <linux/export.h>

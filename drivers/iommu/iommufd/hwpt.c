@@ -7,9 +7,11 @@
  * cannot map before: so a HWPT is allocated empty, attached by device.c, and
  * only then filled.  Once filled it stays so, whoever is attached.
  */
+#include <linux/device.h>
 #include <linux/err.h>
 #include <linux/iommu.h>
 
+#include "driver.h"
 #include "hwpt.h"
 #include "pages.h"
 #include "trace.h"
@@ -41,7 +43,7 @@ struct iommufd_object_type iommufd_hwpt_type = {
  * iommufd_hwpt_alloc() - allocate an empty HWPT
  * @ictx: the context
  * @ioas: what it is to show; the caller holds it
- * @bus: of the devices that it is for
+ * @dev: one of the devices that it is for
  *
  * Context: process context, may sleep.
  * Return: a HWPT that no one can find yet, to be published or aborted.
@@ -50,7 +52,7 @@ struct iommufd_object_type iommufd_hwpt_type = {
  */
 struct iommufd_hwpt *iommufd_hwpt_alloc(struct iommufd_ctx *ictx,
 					struct iommufd_ioas *ioas,
-					const struct bus_type *bus)
+					struct device *dev)
 {
 	struct iommu_domain *domain;
 	struct iommufd_hwpt *hwpt;
@@ -59,13 +61,13 @@ struct iommufd_hwpt *iommufd_hwpt_alloc(struct iommufd_ctx *ictx,
 				    &iommufd_hwpt_type);
 	if (IS_ERR(hwpt))
 		return hwpt;
-	domain = iommu_domain_alloc((struct bus_type *)bus);
+	domain = iommu_domain_alloc(dev->bus);
 	if (!domain) {
 		iommufd_object_abort(ictx, &hwpt->obj);
 		return ERR_PTR(iommufd_refuse(IOMMUFD_REASON_NO_DOMAIN,
 					      -ENOMEM));
 	}
-	iopt_domain_init(&hwpt->domain, domain);
+	iopt_domain_init(&hwpt->domain, domain, iommufd_driver_of(dev));
 	hwpt->ioas = ioas;
 	/* Cannot fail, for the caller holds it. */
 	iommufd_object_tryhold(&ioas->obj);

@@ -63,12 +63,12 @@ extern struct iommufd_object_type iommufd_device_type;
 extern struct iommufd_object_type iommufd_ioas_type;
 extern struct iommufd_object_type iommufd_hwpt_type;
 
-struct bus_type;
+struct device;
 
 /* Returns an empty HWPT that no one can find yet. */
 struct iommufd_hwpt *iommufd_hwpt_alloc(struct iommufd_ctx *ictx,
 					struct iommufd_ioas *ioas,
-					const struct bus_type *bus);
+					struct device *dev);
 void iommufd_hwpt_abort(struct iommufd_ctx *ictx, struct iommufd_hwpt *hwpt);
 void iommufd_hwpt_publish(struct iommufd_ctx *ictx, struct iommufd_hwpt *hwpt);
 int iommufd_hwpt_fill(struct iommufd_hwpt *hwpt);

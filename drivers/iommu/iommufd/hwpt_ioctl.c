@@ -50,7 +50,7 @@ static struct iommufd_hwpt *alloc_for_device(struct iommufd_ctx *ictx,
 	if (cmd->flags & ~(driver ? driver->hwpt_flags : 0) ||
 	    cmd->data_type != IOMMU_HWPT_DATA_NONE)
 		return ERR_PTR(-EOPNOTSUPP);
-	hwpt = iommufd_hwpt_alloc(ictx, ioas, dev->bus);
+	hwpt = iommufd_hwpt_alloc(ictx, ioas, dev);
 	if (IS_ERR(hwpt))
 		return hwpt;
 	*complete = driver && driver->complete_domains;

@@ -293,6 +293,7 @@ static void remove_area(struct io_pagetable *iopt, struct iopt_area *area)
 	lockdep_assert_held_write(&iopt->iova_rwsem);
 
 	iopt_gap_freed(iopt, area->start);
+	WRITE_ONCE(iopt->slots_freed, iopt->slots_freed + area_slots(area));
 	rb_erase(&area->node, &iopt->areas);
 }
 
@@ -605,15 +606,15 @@ static int claim_areas(struct io_pagetable *iopt, unsigned long start,
 		       unsigned long last, bool may_cut,
 		       struct list_head *claimed)
 {
-	struct iopt_area *area;
+	struct iopt_area *first, *area;
 	bool busy = false;
 
 	lockdep_assert_held_write(&iopt->iova_rwsem);
 
-	area = first_area(iopt, start, last);
-	if (!area)
+	first = first_area(iopt, start, last);
+	if (!first)
 		return iommufd_refuse(IOMMUFD_REASON_NOTHING_MAPPED, -ENOENT);
-	for (; area; area = next_area(area, last)) {
+	for (area = first; area; area = next_area(area, last)) {
 		if (!may_cut &&
 		    (area->start < start || area->last > last))
 			return iommufd_refuse(IOMMUFD_REASON_MAPPING_CUT,
@@ -623,8 +624,7 @@ static int claim_areas(struct io_pagetable *iopt, unsigned long start,
 	if (busy)
 		return iommufd_refuse(IOMMUFD_REASON_MAPPING_BUSY, -EBUSY);
 
-	for (area = first_area(iopt, start, last); area;
-	     area = next_area(area, last)) {
+	for (area = first; area; area = next_area(area, last)) {
 		area->state = IOPT_AREA_CLOSING;
 		list_add_tail(&area->item, claimed);
 	}
@@ -714,6 +714,22 @@ static unsigned long release_areas(struct list_head *areas,
 	return length;
 }
 
+/* Lets go of domains_rwsem, which is held for reading. */
+static int finish_unmap(struct io_pagetable *iopt, struct list_head *claimed,
+			unsigned long *unmapped, struct list_head *drop)
+{
+	bool tables_idle;
+	int ret;
+
+	ret = unmap_claimed(iopt, claimed);
+	tables_idle = iopt_tables_idle(iopt);
+	up_read(&iopt->domains_rwsem);
+	*unmapped = release_areas(claimed, drop);
+	if (tables_idle)
+		iopt_trim_tables(iopt);
+	return ret;
+}
+
 static int claim(struct io_pagetable *iopt, unsigned long start,
 		 unsigned long last, bool may_cut, struct list_head *claimed)
 {
@@ -757,10 +773,7 @@ int iopt_unmap(struct io_pagetable *iopt, unsigned long start,
 	if (ret)
 		return ret;
 	down_read(&iopt->domains_rwsem);
-	ret = unmap_claimed(iopt, &claimed);
-	up_read(&iopt->domains_rwsem);
-	*unmapped = release_areas(&claimed, drop);
-	return ret;
+	return finish_unmap(iopt, &claimed, unmapped, drop);
 }
 
 /**
@@ -928,8 +941,5 @@ int iopt_unmap_cut(struct io_pagetable *iopt, unsigned long start,
 		up_read(&iopt->domains_rwsem);
 		return ret;
 	}
-	ret = unmap_claimed(iopt, &claimed);
-	up_read(&iopt->domains_rwsem);
-	*unmapped = release_areas(&claimed, drop);
-	return ret;
+	return finish_unmap(iopt, &claimed, unmapped, drop);
 }

@@ -14,6 +14,7 @@
 
 struct file;
 struct iommu_domain;
+struct iommufd_driver;
 struct iommufd_payers;
 struct iopt_area;
 struct iopt_pages;
@@ -53,6 +54,9 @@ struct iopt_range {
  * @gap_from: for each size class, an address below which there is no gap of
  *	that size, but for what @gap_freed says: see gap.c
  * @gap_freed: the lowest address that became free since
+ * @slots_freed: how many pieces of 2 MiB were touched by areas that went since
+ *	idle tables were looked for, each time counted anew; see tables.c
+ * @slots_slack: how many may be before they are looked for again
  * @access_wait: woken when an access stops to use an area
  *
  * Lock order: @accesses_rwsem, what an access locks when it is asked,
@@ -74,6 +78,8 @@ struct io_pagetable {
 	struct iopt_range aperture;
 	unsigned long gap_from[IOPT_GAP_CLASSES];
 	unsigned long gap_freed;
+	unsigned long slots_freed;
+	unsigned long slots_slack;
 
 	wait_queue_head_t access_wait;
 };
@@ -85,12 +91,16 @@ struct io_pagetable {
  * @growth_rwsem: held for reading by what changes the page table, for writing
  *	by what may make it taller: 6.1's AMD driver does that without a lock
  * @reach: no address above this was mapped yet
+ * @driver: what the IOMMU's driver registered, or NULL
+ * @tables: where it counts the tables of the domain, or NULL
  */
 struct iopt_domain {
 	struct iommu_domain *domain;
 	struct list_head item;
 	struct rw_semaphore growth_rwsem;
 	unsigned long reach;
+	const struct iommufd_driver *driver;
+	const atomic_long_t *tables;
 };
 
 /**
@@ -172,7 +182,8 @@ int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *domain);
 void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *domain,
 			struct list_head *drop);
 void iopt_domain_init(struct iopt_domain *iopt_domain,
-		      struct iommu_domain *domain);
+		      struct iommu_domain *domain,
+		      const struct iommufd_driver *driver);
 
 /*
  * An access may be asked to let go of what it has just pinned, but does not

@@ -1044,7 +1044,7 @@ static void init_space(struct kunit *test, struct model *m, struct space *s,
 	KUNIT_ASSERT_NOT_NULL(test, s->mock_domain);
 	if (chance(m, 2))
 		s->mock_domain->pgsize_bitmap |= MOCK_LARGE_PAGE_SIZE;
-	iopt_domain_init(&s->mock, s->mock_domain);
+	iopt_domain_init(&s->mock, s->mock_domain, NULL);
 	s->access.needs_pages = true;
 	s->access.unmap = access_unmap;
 }

@@ -240,6 +240,24 @@ static const struct iommu_domain_ops test_domain_ops = {
 	.iotlb_sync = test_iotlb_sync,
 };
 
+static atomic_long_t *test_tables(struct iommu_domain *domain)
+{
+	return &to_test_domain(domain)->tables;
+}
+
+static void test_free_idle_tables(struct iommu_domain *domain)
+{
+	struct test_domain *td = to_test_domain(domain);
+
+	td->trims++;
+	atomic_long_set(&td->tables, td->after_trim);
+}
+
+static const struct iommufd_driver test_driver = {
+	.tables = test_tables,
+	.free_idle_tables = test_free_idle_tables,
+};
+
 struct test_domain *test_domain_alloc(struct kunit *test, unsigned long granule)
 {
 	struct test_domain *td = kunit_kzalloc(test, sizeof(*td), GFP_KERNEL);
@@ -252,7 +270,7 @@ struct test_domain *test_domain_alloc(struct kunit *test, unsigned long granule)
 	td->domain.ops = &test_domain_ops;
 	td->domain.pgsize_bitmap = ~(granule - 1);
 	td->domain.geometry.aperture_end = ULONG_MAX;
-	iopt_domain_init(&td->shown, &td->domain);
+	iopt_domain_init(&td->shown, &td->domain, &test_driver);
 	return td;
 }
 

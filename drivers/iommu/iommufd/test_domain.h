@@ -24,6 +24,9 @@ struct test_mapping;
  * @fail_in: this many more calls of map_pages until one fails; 0 for never
  * @kill_in: this many more calls of map_pages until the caller, who has allowed
  *	it, gets a SIGKILL; 0 for never
+ * @tables: tables that it says it has
+ * @trims: how often it was asked to free those that are empty
+ * @after_trim: how many it has after that
  */
 struct test_domain {
 	struct iommu_domain domain;
@@ -33,6 +36,9 @@ struct test_domain {
 	struct list_head stale;
 	unsigned int fail_in;
 	unsigned int kill_in;
+	atomic_long_t tables;
+	unsigned int trims;
+	unsigned long after_trim;
 };
 
 /* Its page sizes are @granule and all larger powers of two. */
