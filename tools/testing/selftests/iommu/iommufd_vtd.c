@@ -225,7 +225,7 @@ found:
 }
 
 /* UNMAP: also where VT-d's driver is as in 6.1 */
-TEST_F(vtd, unmap_frees_late)
+TEST_F_TIMEOUT(vtd, unmap_frees_late, 300)
 {
 	char *mem = scattered_memory(LENGTH);
 
@@ -242,7 +242,7 @@ TEST_F(vtd, unmap_frees_late)
 }
 
 /* The same by iommu_unmap(), for which VT-d's driver has to be right */
-TEST_F(vtd, type1_unmap_frees_late)
+TEST_F_TIMEOUT(vtd, type1_unmap_frees_late, 300)
 {
 	char *mem = contiguous_memory();
 	struct type1 t1;
@@ -261,7 +261,7 @@ TEST_F(vtd, type1_unmap_frees_late)
 }
 
 /* What is flushed is aligned, and has all that was unmapped. */
-TEST_F(vtd, unmap_flushes_all)
+TEST_F_TIMEOUT(vtd, unmap_flushes_all, 300)
 {
 	char *mem = scattered_memory(PAGES(8));
 	uint64_t start, length;
@@ -288,7 +288,7 @@ TEST_F(vtd, unmap_flushes_all)
 }
 
 /* A huge page that is mapped where a table has become empty replaces it. */
-TEST_F(vtd, map_frees_late)
+TEST_F_TIMEOUT(vtd, map_frees_late, 300)
 {
 	char *small = scattered_memory(HUGE), *huge = alloc_memory(2 * HUGE);
 	uint64_t at;
