@@ -90,14 +90,16 @@ static long pin_result(long ret)
 /* May a page that is not there take its time to come? */
 static bool vma_is_slow(struct vm_area_struct *vma)
 {
+	struct file *file = vma->vm_file;
+
 	if (userfaultfd_armed(vma))
 		return true;
 	if (is_vm_hugetlb_page(vma))
 		return false;
 	if (get_mm_counter(vma->vm_mm, MM_SWAPENTS))
 		return true;
-	return vma->vm_ops && vma->vm_ops->fault &&
-	       !(vma->vm_file && shmem_mapping(vma->vm_file->f_mapping));
+	return file && S_ISREG(file_inode(file)->i_mode) &&
+	       !shmem_mapping(file->f_mapping);
 }
 
 /*
