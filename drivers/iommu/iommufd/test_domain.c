@@ -115,7 +115,7 @@ static int test_map_pages(struct iommu_domain *domain, unsigned long iova,
 	struct test_mapping *mapping;
 
 	/* Charged to whoever maps, and no one else pays with its life. */
-	KUNIT_EXPECT_EQ(td->test, gfp, IOMMUFD_GFP);
+	KUNIT_EXPECT_TRUE(td->test, gfp == IOMMUFD_GFP);
 	KUNIT_EXPECT_NE(td->test, pgsize & domain->pgsize_bitmap, 0);
 	KUNIT_EXPECT_TRUE_MSG(td->test, IS_ALIGNED(iova | phys, pgsize),
 			      "a page was mapped misaligned");
