@@ -293,7 +293,6 @@ static void remove_area(struct io_pagetable *iopt, struct iopt_area *area)
 	lockdep_assert_held_write(&iopt->iova_rwsem);
 
 	iopt_gap_freed(iopt, area->start);
-	WRITE_ONCE(iopt->slots_freed, iopt->slots_freed + area_slots(area));
 	rb_erase(&area->node, &iopt->areas);
 }
 
@@ -627,6 +626,8 @@ static int claim_areas(struct io_pagetable *iopt, unsigned long start,
 	for (area = first; area; area = next_area(area, last)) {
 		area->state = IOPT_AREA_CLOSING;
 		list_add_tail(&area->item, claimed);
+		WRITE_ONCE(iopt->slots_freed,
+			   iopt->slots_freed + area_slots(area));
 	}
 	return 0;
 }

@@ -54,8 +54,8 @@ struct iopt_range {
  * @gap_from: for each size class, an address below which there is no gap of
  *	that size, but for what @gap_freed says: see gap.c
  * @gap_freed: the lowest address that became free since
- * @slots_freed: how many pieces of 2 MiB were touched by areas that went since
- *	idle tables were looked for, each time counted anew; see tables.c
+ * @slots_freed: how many pieces of 2 MiB were touched by areas that were removed
+ *	since idle tables were looked for, by each counted anew; see tables.c
  * @slots_slack: how many may be before they are looked for again
  * @access_wait: woken when an access stops to use an area
  *

@@ -15,8 +15,8 @@
  * a few steps for each table that was allocated since.
  *
  * To know what the mappings need, all areas are walked: so only when there are
- * that many tables, and when half of the mappings may have gone since the last
- * time.
+ * that many tables, and when half of the mappings, or of what they need, may have
+ * gone since the last time.  That is a few steps for each one that went.
  */
 #include <linux/atomic.h>
 #include <linux/iommu.h>
@@ -62,30 +62,52 @@ bool iopt_tables_idle(struct io_pagetable *iopt)
 	       READ_ONCE(iopt->slots_freed) > READ_ONCE(iopt->slots_slack);
 }
 
-/* How many tables all areas need in small pages: each is counted once. */
-static unsigned long tables_needed(struct io_pagetable *iopt)
-{
-	unsigned long needed = 0, first, last, shift;
-	struct iopt_area *area, *before = NULL;
+/**
+ * struct use - what all areas use
+ * @tables: how many they need in small pages, each counted once
+ * @areas: how many there are
+ */
+struct use {
+	unsigned long tables;
+	unsigned long areas;
+};
 
+static void look_at_use(struct io_pagetable *iopt, struct use *use)
+{
+	struct iopt_area *area, *before = NULL;
+	unsigned long first, last, shift;
+
+	*use = (struct use){};
 	for (area = any_area(iopt); area;
 	     before = area, area = area_after(area)) {
+		use->areas++;
 		for (shift = IOPT_SLOT_SHIFT; shift < BITS_PER_LONG;
 		     shift += TABLE_LEVEL_BITS) {
 			first = area->start >> shift;
 			last = area->last >> shift;
 			if (before && before->last >> shift == first)
 				first++;
-			needed += last + 1 - first;
+			use->tables += last + 1 - first;
 		}
 	}
-	return needed;
 }
 
 static void trim_domain(struct iopt_domain *domain, unsigned long most)
 {
 	if (domain_tables(domain) > most)
 		domain->driver->free_idle_tables(domain->domain);
+}
+
+/*
+ * It stops all else in the address space.  While others map or unmap that is
+ * left to an UNMAP to come; when nothing is mapped there may be none.  Nor does
+ * one wait who is being killed.
+ */
+static bool stop_all(struct io_pagetable *iopt)
+{
+	if (RB_EMPTY_ROOT(&iopt->areas))
+		return !down_write_killable(&iopt->domains_rwsem);
+	return down_write_trylock(&iopt->domains_rwsem);
 }
 
 /**
@@ -97,20 +119,20 @@ static void trim_domain(struct iopt_domain *domain, unsigned long most)
 void iopt_trim_tables(struct io_pagetable *iopt)
 {
 	struct iopt_domain *domain;
-	unsigned long needed;
+	struct use use;
 
-	/* Who is killed leaves that to the next one, or to the end of it all. */
-	if (down_write_killable(&iopt->domains_rwsem))
+	if (!stop_all(iopt))
 		return;
 	if (iopt_tables_idle(iopt)) {
 		down_write(&iopt->iova_rwsem);
-		needed = tables_needed(iopt);
+		look_at_use(iopt, &use);
 		WRITE_ONCE(iopt->slots_freed, 0);
-		WRITE_ONCE(iopt->slots_slack, (IDLE_TABLES + needed) / 2);
+		WRITE_ONCE(iopt->slots_slack,
+			   (IDLE_TABLES + max(use.tables, use.areas)) / 2);
 		up_write(&iopt->iova_rwsem);
 
 		list_for_each_entry(domain, &iopt->domains, item)
-			trim_domain(domain, IDLE_TABLES + 2 * needed);
+			trim_domain(domain, IDLE_TABLES + 2 * use.tables);
 	}
 	up_write(&iopt->domains_rwsem);
 }

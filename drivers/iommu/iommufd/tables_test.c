@@ -201,12 +201,31 @@ static void idle_tables_are_found(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, trims(test), 1);
 }
 
+/* However many mappings share a table: they are not all looked at each time. */
+static void many_mappings_are_seldom_looked_at(struct kunit *test)
+{
+	struct tables_test *t = test->priv;
+	unsigned int i, looks = 0;
+
+	map_many(test, FIRST, PAGE_SIZE, 4000);
+	set_tables(test, IDLE + 1);
+	for (i = 0; i < 3000; i++) {
+		unmap(test, FIRST + i * PAGE_SIZE);
+		/* It counts anew after each look. */
+		looks += !t->iopt.slots_freed;
+	}
+	KUNIT_EXPECT_EQ(test, trims(test), 0);
+	KUNIT_EXPECT_GE(test, looks, 1);
+	KUNIT_EXPECT_LE(test, looks, 3);
+}
+
 static struct kunit_case tables_cases[] = {
 	KUNIT_CASE(loop_finds_its_tables),
 	KUNIT_CASE(loop_beside_others_finds_its_tables),
 	KUNIT_CASE(empty_address_space_gives_all_back),
 	KUNIT_CASE(needed_tables_are_counted_once),
 	KUNIT_CASE(idle_tables_are_found),
+	KUNIT_CASE(many_mappings_are_seldom_looked_at),
 	{}
 };
 
