@@ -10,8 +10,8 @@
  * mm->locked_vm is changed with mmap_lock held for writing, for which one may
  * wait as long as another thread waits for a page.  A charge waits for it, until
  * a fatal signal.  What gives back must not wait: if the lock is not free just
- * now the number is put down with the payer, as *unsettled*, and settled by
- * whoever has the lock first, a charge for the same mm or a timer.  So a charge
+ * now the number is put down with one payer of the mm, as *unsettled*, and settled
+ * by whoever has the lock first, a charge for the same mm or a timer.  So a charge
  * counts on everything that was given back before it, and what mlock() and
  * VmLck count is late at most until the timer finds the lock free.
  */
@@ -161,38 +161,37 @@ static DEFINE_SPINLOCK(unsettled_lock); /* innermost */
 static LIST_HEAD(unsettled_payers);
 static DECLARE_DELAYED_WORK(settle_work, settle_all);
 
-/* Takes a payer of @mm from the list: its reference, and what to settle. */
-static struct iommufd_payer *take_unsettled(struct mm_struct *mm, long *npages)
+/* The payer that is listed for @mm, of which there is one at most; or NULL. */
+static struct iommufd_payer *find_unsettled(struct mm_struct *mm)
 {
 	struct iommufd_payer *payer;
 
-	spin_lock(&unsettled_lock);
-	list_for_each_entry(payer, &unsettled_payers, unsettled_item) {
-		if (payer->mm != mm)
-			continue;
-		list_del_init(&payer->unsettled_item);
-		*npages = payer->unsettled;
-		payer->unsettled = 0;
-		spin_unlock(&unsettled_lock);
-		return payer;
-	}
-	spin_unlock(&unsettled_lock);
+	lockdep_assert_held(&unsettled_lock);
+
+	list_for_each_entry(payer, &unsettled_payers, unsettled_item)
+		if (payer->mm == mm)
+			return payer;
 	return NULL;
 }
 
 static void settle(struct mm_struct *mm)
 {
 	struct iommufd_payer *payer;
-	long npages;
 
 	mmap_assert_write_locked(mm);
 
 	if (list_empty(&unsettled_payers))
 		return;
-	while ((payer = take_unsettled(mm, &npages))) {
-		mm->locked_vm += npages;
-		iommufd_payer_put(payer);
+	spin_lock(&unsettled_lock);
+	payer = find_unsettled(mm);
+	if (payer) {
+		list_del_init(&payer->unsettled_item);
+		mm->locked_vm += payer->unsettled;
+		payer->unsettled = 0;
 	}
+	spin_unlock(&unsettled_lock);
+	if (payer)
+		iommufd_payer_put(payer);
 }
 
 /* The first one on the list, which goes to its end; a reference. */
@@ -254,12 +253,15 @@ void iommufd_account_exit(void)
 
 static void put_down(struct iommufd_payer *payer, long npages)
 {
+	struct iommufd_payer *listed;
+
 	spin_lock(&unsettled_lock);
-	if (list_empty(&payer->unsettled_item)) {
-		iommufd_payer_get(payer);
-		list_add_tail(&payer->unsettled_item, &unsettled_payers);
+	listed = find_unsettled(payer->mm);
+	if (!listed) {
+		listed = iommufd_payer_get(payer);
+		list_add_tail(&listed->unsettled_item, &unsettled_payers);
 	}
-	payer->unsettled += npages;
+	listed->unsettled += npages;
 	spin_unlock(&unsettled_lock);
 	schedule_delayed_work(&settle_work, SETTLE_DELAY);
 }

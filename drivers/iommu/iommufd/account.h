@@ -37,7 +37,8 @@ enum iommufd_account_mode {
  * @mode: what is counted
  * @unsettled_item: on a list while @unsettled is not counted yet, with a
  *	reference
- * @unsettled: pages still to be added to the mm's locked_vm; see account.c
+ * @unsettled: pages that this and other payers of the mm have still to add to its
+ *	locked_vm; see account.c
  */
 struct iommufd_payer {
 	struct kref kref;
