@@ -87,19 +87,30 @@ static long pin_result(long ret)
 			      ret == -ENOMEM ? ret : -EFAULT);
 }
 
-/* May a page that is not there take its time to come? */
+/* Of a file system's file, or of a disk: not of a driver's own device. */
+static bool file_is_slow(struct file *file)
+{
+	umode_t mode = file_inode(file)->i_mode;
+
+	return S_ISREG(mode) || S_ISBLK(mode);
+}
+
+/*
+ * May a page that is not there take its time to come?  What waits for swap in
+ * the fault itself is no quicker by hand.
+ */
 static bool vma_is_slow(struct vm_area_struct *vma)
 {
 	struct file *file = vma->vm_file;
+	bool shmem = file && shmem_mapping(file->f_mapping);
 
 	if (userfaultfd_armed(vma))
 		return true;
-	if (is_vm_hugetlb_page(vma))
+	if (is_vm_hugetlb_page(vma) || (shmem && vma->vm_flags & VM_SHARED))
 		return false;
 	if (get_mm_counter(vma->vm_mm, MM_SWAPENTS))
 		return true;
-	return file && S_ISREG(file_inode(file)->i_mode) &&
-	       !shmem_mapping(file->f_mapping);
+	return file && !shmem && file_is_slow(file);
 }
 
 /*
