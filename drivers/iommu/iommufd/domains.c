@@ -146,7 +146,8 @@ static void unmap_range(struct iommu_domain *domain, unsigned long iova,
 		unmapped = unmap_chunk(domain, iova + done, step);
 		WARN_ON(unmapped != step);
 		done += max(step, unmapped);
-		cond_resched();
+		if (done < length)
+			cond_resched();
 	}
 }
 
@@ -278,7 +279,8 @@ static int map_chunks(struct iommu_domain *domain, struct iopt_area *area,
 					small);
 		if (ret)
 			goto err_unmap;
-		cond_resched();
+		if (done + step < length)
+			cond_resched();
 	}
 	return 0;
 
