@@ -512,8 +512,8 @@ static int pin_parts(struct io_pagetable *iopt, unsigned long start,
 	return 0;
 }
 
-static void unpin(struct io_pagetable *iopt, unsigned long start,
-		  unsigned long last)
+static void access_unpin(struct io_pagetable *iopt, unsigned long start,
+			 unsigned long last)
 {
 	LIST_HEAD(drop);
 
@@ -557,7 +557,7 @@ static int pin_range(struct attachment *attachment, struct access_pin *pin,
 		ret = -ENOENT;
 	spin_unlock(&access->lock);
 	if (ret)
-		unpin(iopt, start, last);
+		access_unpin(iopt, start, last);
 	return ret;
 
 err_unuse:
@@ -662,7 +662,7 @@ void iommufd_access_unpin_pages(struct iommufd_access *access,
 	if (!pin)
 		return;
 
-	unpin(&attachment->ioas->iopt, iova, last);
+	access_unpin(&attachment->ioas->iopt, iova, last);
 	end_call(attachment);
 	kfree(pin);
 }

@@ -136,8 +136,8 @@ static unsigned long unmap_chunk(struct iommu_domain *domain,
 }
 
 /* All of it is mapped, and no page of it reaches out of it. */
-static void unmap_range(struct iommu_domain *domain, unsigned long iova,
-			unsigned long length)
+static void domain_unmap_range(struct iommu_domain *domain, unsigned long iova,
+			       unsigned long length)
 {
 	unsigned long done = 0, step, unmapped;
 
@@ -154,7 +154,7 @@ static void unmap_range(struct iommu_domain *domain, unsigned long iova,
 static void domain_unmap(struct iopt_domain *domain, struct iopt_area *area)
 {
 	down_read(&domain->growth_rwsem);
-	unmap_range(domain->domain, area->start, area_length(area));
+	domain_unmap_range(domain->domain, area->start, area_length(area));
 	up_read(&domain->growth_rwsem);
 }
 
@@ -257,7 +257,7 @@ static int map_chunk(struct iommu_domain *domain, struct iopt_area *area,
 		return 0;
 	}
 
-	unmap_range(domain, iova, at - iova);
+	domain_unmap_range(domain, iova, at - iova);
 	unmap_failed_run(domain, at, iter.length - done);
 	/* Drivers have their own ways to say that they cannot. */
 	return iommufd_refuse(IOMMUFD_REASON_DRIVER_MAP,
@@ -285,7 +285,7 @@ static int map_chunks(struct iommu_domain *domain, struct iopt_area *area,
 	return 0;
 
 err_unmap:
-	unmap_range(domain, area->start, done);
+	domain_unmap_range(domain, area->start, done);
 	return ret;
 }
 
@@ -483,7 +483,8 @@ bool iopt_areas_pinned(struct io_pagetable *iopt)
 	return pinned;
 }
 
-static void unpin_areas(struct io_pagetable *iopt, struct list_head *drop)
+static void domain_unpin_areas(struct io_pagetable *iopt,
+			       struct list_head *drop)
 {
 	struct iopt_area *area;
 
@@ -508,7 +509,7 @@ void iopt_unpin_idle(struct io_pagetable *iopt)
 
 	down_write(&iopt->domains_rwsem);
 	if (list_empty(&iopt->domains))
-		unpin_areas(iopt, &drop);
+		domain_unpin_areas(iopt, &drop);
 	up_write(&iopt->domains_rwsem);
 	iopt_pins_drop(&drop);
 }
@@ -526,7 +527,8 @@ static void unmap_areas(struct io_pagetable *iopt, struct iopt_domain *domain,
 	}
 }
 
-static int map_areas(struct io_pagetable *iopt, struct iopt_domain *domain)
+static int domain_map_areas(struct io_pagetable *iopt,
+			    struct iopt_domain *domain)
 {
 	struct iopt_area *area;
 	int ret = 0;
@@ -582,7 +584,7 @@ int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *domain)
 	ret = iopt_fit_domain(iopt, domain);
 	if (ret)
 		return ret;
-	ret = map_areas(iopt, domain);
+	ret = domain_map_areas(iopt, domain);
 	if (ret) {
 		iopt_relax_limits(iopt);
 		return ret;
@@ -610,5 +612,5 @@ void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *domain,
 	up_read(&iopt->iova_rwsem);
 	iopt_relax_limits(iopt);
 	if (list_empty(&iopt->domains))
-		unpin_areas(iopt, drop);
+		domain_unpin_areas(iopt, drop);
 }

@@ -16,8 +16,8 @@
 #include "driver.h"
 #include "ioctl.h"
 
-static int get_info(struct iommufd_ctx *ictx, u32 dev_id,
-		    struct iommufd_hw_info *info)
+static int hw_info_ask(struct iommufd_ctx *ictx, u32 dev_id,
+		       struct iommufd_hw_info *info)
 {
 	const struct iommufd_driver *driver;
 	struct iommufd_device *idev;
@@ -73,7 +73,7 @@ int iommufd_get_hw_info_ioctl(struct iommufd_call *call)
 	if (cmd->flags & IOMMU_HW_INFO_FLAG_INPUT_TYPE)
 		wanted = cmd->in_data_type;
 
-	ret = get_info(call->ictx, cmd->dev_id, &info);
+	ret = hw_info_ask(call->ictx, cmd->dev_id, &info);
 	if (ret)
 		return ret;
 	if (wanted != IOMMU_HW_INFO_TYPE_DEFAULT && wanted != info.type)

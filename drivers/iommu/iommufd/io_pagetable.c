@@ -106,8 +106,8 @@ static void free_area(struct iopt_area *area)
 }
 
 /* Takes over the reference to @pages. */
-static int add_pages(struct list_head *areas, struct iopt_pages *pages,
-		     unsigned long start, unsigned long length, int prot)
+static int iopt_add_pages(struct list_head *areas, struct iopt_pages *pages,
+			  unsigned long start, unsigned long length, int prot)
 {
 	struct iopt_area *area;
 
@@ -136,10 +136,10 @@ static int add_pages(struct list_head *areas, struct iopt_pages *pages,
 int iopt_add_user(struct list_head *areas, unsigned long uptr,
 		  unsigned long length, int prot, struct iommufd_payers *payers)
 {
-	return add_pages(areas,
-			 iopt_pages_alloc_user(uptr, length, prot & IOMMU_WRITE,
-					       payers),
-			 uptr, length, prot);
+	return iopt_add_pages(areas,
+			      iopt_pages_alloc_user(uptr, length,
+						    prot & IOMMU_WRITE, payers),
+			      uptr, length, prot);
 }
 
 /**
@@ -158,10 +158,10 @@ int iopt_add_file(struct list_head *areas, struct file *file,
 		  unsigned long start, unsigned long length, int prot,
 		  struct iommufd_payers *payers)
 {
-	return add_pages(areas,
-			 iopt_pages_alloc_file(file, start, length,
-					       prot & IOMMU_WRITE, payers),
-			 start, length, prot);
+	return iopt_add_pages(areas,
+			      iopt_pages_alloc_file(file, start, length,
+						    prot & IOMMU_WRITE, payers),
+			      start, length, prot);
 }
 
 static int add_copy(struct list_head *areas, struct iopt_area *from,
@@ -470,7 +470,7 @@ static int pin_areas(struct list_head *areas)
 	return 0;
 }
 
-static void unpin_areas(struct list_head *areas, struct list_head *drop)
+static void iopt_unpin_areas(struct list_head *areas, struct list_head *drop)
 {
 	struct iopt_area *area;
 
@@ -500,7 +500,7 @@ static int pin_and_lock(struct io_pagetable *iopt, struct list_head *areas,
 		if (down_read_killable(&iopt->domains_rwsem))
 			return -EINTR;
 		if (list_empty(&iopt->domains)) {
-			unpin_areas(areas, drop);
+			iopt_unpin_areas(areas, drop);
 			return 0;
 		}
 		if (pinned)
@@ -509,7 +509,7 @@ static int pin_and_lock(struct io_pagetable *iopt, struct list_head *areas,
 	}
 }
 
-static int map_areas(struct io_pagetable *iopt, struct list_head *areas)
+static int iopt_map_areas(struct io_pagetable *iopt, struct list_head *areas)
 {
 	struct iopt_area *area;
 	int ret;
@@ -558,7 +558,7 @@ int iopt_fill(struct io_pagetable *iopt, struct list_head *areas)
 	ret = pin_and_lock(iopt, areas, &drop);
 	if (ret)
 		goto err_unplace;
-	ret = map_areas(iopt, areas);
+	ret = iopt_map_areas(iopt, areas);
 	if (!ret)
 		declare_mapped(iopt, areas);
 	up_read(&iopt->domains_rwsem);
@@ -569,7 +569,7 @@ int iopt_fill(struct io_pagetable *iopt, struct list_head *areas)
 
 err_unplace:
 	iopt_unplace(iopt, areas);
-	unpin_areas(areas, &drop);
+	iopt_unpin_areas(areas, &drop);
 	iopt_pins_drop(&drop);
 	iopt_free_areas(areas);
 	return ret;

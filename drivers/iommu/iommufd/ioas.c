@@ -225,7 +225,7 @@ int iommufd_ioas_allow_iovas_ioctl(struct iommufd_call *call)
 	return ret;
 }
 
-static int map_prot(u32 flags)
+static int ioas_map_prot(u32 flags)
 {
 	int prot = 0;
 
@@ -248,7 +248,7 @@ static int check_map(u32 flags, u32 reserved, u64 iova, u64 length, u64 from)
 	if (iova >= ULONG_MAX || length >= ULONG_MAX || from > ULONG_MAX)
 		return iommufd_refuse(IOMMUFD_REASON_NUMBER_TOO_LARGE,
 				      -EOVERFLOW);
-	if (!map_prot(flags))
+	if (!ioas_map_prot(flags))
 		return iommufd_refuse(IOMMUFD_REASON_NO_ACCESS_ASKED, -EINVAL);
 	return 0;
 }
@@ -257,9 +257,9 @@ static int check_map(u32 flags, u32 reserved, u64 iova, u64 length, u64 from)
  * Places, tells the user where, and fills: in this order nothing is undone.
  * Takes over the areas.  @iova is in @call's struct, which has @size bytes.
  */
-static int map_areas(struct iommufd_call *call, size_t size,
-		     struct io_pagetable *iopt, struct list_head *areas,
-		     u32 flags, u64 *iova)
+static int ioas_map_areas(struct iommufd_call *call, size_t size,
+			  struct io_pagetable *iopt, struct list_head *areas,
+			  u32 flags, u64 *iova)
 {
 	unsigned long place = *iova;
 	int ret;
@@ -302,10 +302,10 @@ static int map_user(struct iommufd_call *call)
 		return PTR_ERR(ioas);
 
 	ret = iopt_add_user(&areas, cmd->user_va, cmd->length,
-			    map_prot(cmd->flags), &call->ictx->payers);
+			    ioas_map_prot(cmd->flags), &call->ictx->payers);
 	if (!ret)
-		ret = map_areas(call, sizeof(*cmd), &ioas->iopt, &areas,
-				cmd->flags, (u64 *)&cmd->iova);
+		ret = ioas_map_areas(call, sizeof(*cmd), &ioas->iopt, &areas,
+				     cmd->flags, (u64 *)&cmd->iova);
 	iommufd_object_unhold(&ioas->obj);
 	return ret;
 }
@@ -330,7 +330,7 @@ static int add_fd(struct iommufd_call *call, struct list_head *areas)
 	if (!file)
 		return iommufd_refuse(IOMMUFD_REASON_NO_FILE, -EBADF);
 	ret = iopt_add_file(areas, file, cmd->start, cmd->length,
-			    map_prot(cmd->flags), &call->ictx->payers);
+			    ioas_map_prot(cmd->flags), &call->ictx->payers);
 	fput(file);
 	return ret;
 }
@@ -352,8 +352,8 @@ static int map_file(struct iommufd_call *call)
 
 	ret = add_fd(call, &areas);
 	if (!ret)
-		ret = map_areas(call, sizeof(*cmd), &ioas->iopt, &areas,
-				cmd->flags, (u64 *)&cmd->iova);
+		ret = ioas_map_areas(call, sizeof(*cmd), &ioas->iopt, &areas,
+				     cmd->flags, (u64 *)&cmd->iova);
 	iommufd_object_unhold(&ioas->obj);
 	return ret;
 }
@@ -383,7 +383,7 @@ static int copy_areas(struct iommufd_call *call, struct list_head *areas)
 		ret = iommufd_refuse(IOMMUFD_REASON_LENGTH_TOO_LONG, -EINVAL);
 	else
 		ret = iopt_add_copy(areas, &src->iopt, cmd->src_iova,
-				    cmd->length, map_prot(cmd->flags));
+				    cmd->length, ioas_map_prot(cmd->flags));
 	iommufd_object_put(&src->obj);
 	if (ret)
 		iopt_free_areas(areas);
@@ -411,8 +411,8 @@ static int copy(struct iommufd_call *call)
 
 	ret = copy_areas(call, &areas);
 	if (!ret)
-		ret = map_areas(call, sizeof(*cmd), &dst->iopt, &areas,
-				cmd->flags, &cmd->dst_iova);
+		ret = ioas_map_areas(call, sizeof(*cmd), &dst->iopt, &areas,
+				     cmd->flags, &cmd->dst_iova);
 	iommufd_object_unhold(&dst->obj);
 	return ret;
 }
@@ -445,7 +445,7 @@ static int map_fixed(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 	return iopt_fill(&ioas->iopt, &areas);
 }
 
-/* What map_prot() was given. */
+/* What ioas_map_prot() was given. */
 static u32 flags_of_prot(int prot)
 {
 	return IOMMU_IOAS_MAP_FIXED_IOVA |
@@ -476,8 +476,8 @@ int iommufd_ioas_map_fixed(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 	return ret;
 }
 
-static int unmap_range(struct io_pagetable *iopt, u64 iova, u64 length,
-		       unsigned long *unmapped, struct list_head *drop)
+static int ioas_unmap_range(struct io_pagetable *iopt, u64 iova, u64 length,
+			    unsigned long *unmapped, struct list_head *drop)
 {
 	unsigned long last;
 
@@ -504,8 +504,8 @@ static int unmap(struct iommufd_call *call, unsigned long *unmapped)
 	ioas = iommufd_ioas_get(call->ictx, cmd->ioas_id);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
-	ret = unmap_range(&ioas->iopt, cmd->iova, cmd->length, unmapped,
-			  &drop);
+	ret = ioas_unmap_range(&ioas->iopt, cmd->iova, cmd->length, unmapped,
+			       &drop);
 	iommufd_object_put(&ioas->obj);
 	/* May wait for a page fault of the payer's: a DESTROY must not. */
 	iopt_pins_drop(&drop);

@@ -197,8 +197,8 @@ static bool phys_pinned(phys_addr_t phys)
 	return pfn_valid(pfn) && page_maybe_dma_pinned(pfn_to_page(pfn));
 }
 
-static bool in_aperture(struct mock_domain *md, unsigned long iova,
-			unsigned long length)
+static bool mock_in_aperture(struct mock_domain *md, unsigned long iova,
+			     unsigned long length)
 {
 	return iova >= md->domain.geometry.aperture_start &&
 	       iova + length - 1 <= md->domain.geometry.aperture_end;
@@ -258,7 +258,7 @@ static int mock_map_pages(struct iommu_domain *domain, unsigned long iova,
 	size_t whole, fail_at = SIZE_MAX;
 	int ret;
 
-	if (WARN(!in_aperture(md, iova, length),
+	if (WARN(!mock_in_aperture(md, iova, length),
 		 "mock IOMMU: maps outside of the aperture"))
 		return -EINVAL;
 	if (WARN(!IS_ALIGNED(iova | phys, pgsize),
@@ -333,7 +333,7 @@ static size_t mock_unmap_pages(struct iommu_domain *domain, unsigned long iova,
 	unsigned long first = iova / MOCK_IO_PAGE_SIZE, i;
 	size_t nr = pgsize * pgcount / MOCK_IO_PAGE_SIZE;
 
-	if (WARN(!in_aperture(md, iova, pgsize * pgcount),
+	if (WARN(!mock_in_aperture(md, iova, pgsize * pgcount),
 		 "mock IOMMU: unmaps outside of the aperture"))
 		return 0;
 	for (i = 0; i < nr; i++)

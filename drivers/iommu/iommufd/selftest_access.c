@@ -81,7 +81,7 @@ static unsigned long pin_npages(struct test_pin *pin)
 }
 
 /* Frees a range that is pinned. */
-static void unpin(struct test_access *ta, struct test_pin *pin)
+static void selftest_unpin(struct test_access *ta, struct test_pin *pin)
 {
 	lockdep_assert_held(&ta->lock);
 
@@ -102,7 +102,7 @@ static void test_access_unmap(void *data, unsigned long iova,
 		    pin->iova + (pin->length - 1) < iova)
 			continue;
 		if (pin->state == PIN_DONE)
-			unpin(ta, pin);
+			selftest_unpin(ta, pin);
 		else
 			pin->state = PIN_REVOKED;
 	}
@@ -125,7 +125,7 @@ static int test_access_release(struct inode *inode, struct file *file)
 
 	mutex_lock(&ta->lock);
 	list_for_each_entry_safe(pin, next, &ta->pins, item)
-		unpin(ta, pin);
+		selftest_unpin(ta, pin);
 	mutex_unlock(&ta->lock);
 	iommufd_access_destroy(ta->access);
 	mutex_destroy(&ta->lock);
@@ -276,7 +276,7 @@ static void drop_pin(struct test_access *ta, struct test_pin *pin)
 static void undo_pin(struct test_access *ta, struct test_pin *pin)
 {
 	mutex_lock(&ta->lock);
-	unpin(ta, pin);
+	selftest_unpin(ta, pin);
 	mutex_unlock(&ta->lock);
 }
 
@@ -287,7 +287,7 @@ static int finish_pin(struct test_access *ta, struct test_pin *pin)
 
 	mutex_lock(&ta->lock);
 	if (pin->state == PIN_REVOKED) {
-		unpin(ta, pin);
+		selftest_unpin(ta, pin);
 		ret = -ENOENT;
 	} else {
 		pin->state = PIN_DONE;
@@ -381,7 +381,7 @@ int test_destroy_access_pages(struct iommufd_call *call)
 	list_for_each_entry(pin, &ta->pins, item) {
 		if (pin->id == cmd->destroy_access_pages.access_pages_id &&
 		    pin->state == PIN_DONE) {
-			unpin(ta, pin);
+			selftest_unpin(ta, pin);
 			ret = 0;
 			break;
 		}

@@ -416,7 +416,7 @@ static int look_at_ioas(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 	return 0;
 }
 
-static int get_info(struct iommufd_ctx *ictx, void __user *uptr)
+static int compat_get_info(struct iommufd_ctx *ictx, void __user *uptr)
 {
 	const size_t min_size =
 		offsetofend(struct vfio_iommu_type1_info, iova_pgsizes);
@@ -458,7 +458,7 @@ static int get_info(struct iommufd_ctx *ictx, void __user *uptr)
 
 /* ---- mapping ---- */
 
-static int map_prot(u32 flags)
+static int compat_map_prot(u32 flags)
 {
 	int prot = 0;
 
@@ -484,14 +484,14 @@ static int map_dma(struct iommufd_ctx *ictx, void __user *uptr)
 	if (map.iova >= ULONG_MAX || map.size >= ULONG_MAX ||
 	    map.vaddr > ULONG_MAX)
 		return -EOVERFLOW;
-	if (!map_prot(map.flags))
+	if (!compat_map_prot(map.flags))
 		return -EINVAL;
 
 	ioas = get_ioas_held(ictx);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 	ret = iommufd_ioas_map_fixed(ictx, ioas, map.iova, map.vaddr, map.size,
-				     map_prot(map.flags));
+				     compat_map_prot(map.flags));
 	iommufd_object_unhold(&ioas->obj);
 	return ret;
 }
@@ -500,8 +500,8 @@ static int map_dma(struct iommufd_ctx *ictx, void __user *uptr)
  * An empty range is not an error here, but a mapping that would be cut is.  Who
  * maps at the same time may get either.
  */
-static int unmap_range(struct io_pagetable *iopt, u64 iova, u64 length,
-		       unsigned long *unmapped, struct list_head *drop)
+static int compat_unmap_range(struct io_pagetable *iopt, u64 iova, u64 length,
+			      unsigned long *unmapped, struct list_head *drop)
 {
 	unsigned long last;
 	int ret;
@@ -546,8 +546,8 @@ static int unmap_dma(struct iommufd_ctx *ictx, void __user *uptr)
 	if (unmap.flags)
 		ret = iopt_unmap_all(&ioas->iopt, &unmapped, &drop);
 	else
-		ret = unmap_range(&ioas->iopt, unmap.iova, unmap.size,
-				  &unmapped, &drop);
+		ret = compat_unmap_range(&ioas->iopt, unmap.iova, unmap.size,
+					 &unmapped, &drop);
 	iommufd_object_put(&ioas->obj);
 	iopt_pins_drop(&drop);
 	if (ret)
@@ -578,7 +578,7 @@ long iommufd_vfio_ioctl(struct iommufd_ctx *ictx, unsigned int cmd,
 	case VFIO_SET_IOMMU:
 		return set_iommu(ictx, arg);
 	case VFIO_IOMMU_GET_INFO:
-		return get_info(ictx, uptr);
+		return compat_get_info(ictx, uptr);
 	case VFIO_IOMMU_MAP_DMA:
 		return map_dma(ictx, uptr);
 	case VFIO_IOMMU_UNMAP_DMA:
