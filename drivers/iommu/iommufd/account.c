@@ -153,6 +153,7 @@ struct iommufd_payer *iommufd_payer_get_current(struct iommufd_payers *payers)
 
 /* ---- mm->locked_vm ---- */
 
+#define SETTLE_SOON	1		/* the lock is held for a fault, mostly */
 #define SETTLE_DELAY	(HZ / 10)
 
 static void settle_all(struct work_struct *work);
@@ -263,7 +264,7 @@ static void put_down(struct iommufd_payer *payer, long npages)
 	}
 	listed->unsettled += npages;
 	spin_unlock(&unsettled_lock);
-	schedule_delayed_work(&settle_work, SETTLE_DELAY);
+	schedule_delayed_work(&settle_work, SETTLE_SOON);
 }
 
 /* Adds to the mm's locked_vm, in time, without waiting for mmap_lock. */

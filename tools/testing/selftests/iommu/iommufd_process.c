@@ -84,8 +84,10 @@ static int become(int uid)
 /* So many bytes are pinned by this process, and locked where it pays. */
 static bool pays(uint64_t mode, long more_pinned, long more_locked, long bytes)
 {
+	long expected = more_locked + (mode ? bytes : 0);
+
 	return pinned() == more_pinned + bytes &&
-	       locked() == more_locked + (mode ? bytes : 0);
+	       locked_falls_to(expected) == expected;
 }
 
 /* Of pages, besides what the test had before.  A child begins with nothing. */

@@ -67,6 +67,20 @@ static inline long locked(void)
 	return status_bytes("VmLck");
 }
 
+/*
+ * The same where another process has given back: VmLck may count that until
+ * the kernel's timer finds mmap_lock free.  A charge is never late, so what is
+ * less than @bytes is said at once.
+ */
+static inline long locked_falls_to(long bytes)
+{
+	int i;
+
+	for (i = 0; i < 200 && locked() > bytes; i++)
+		usleep(10000);
+	return locked();
+}
+
 /* Gives a capability up for good. */
 static inline int drop_capability(int cap)
 {
