@@ -223,6 +223,13 @@ int iopt_add_copy(struct list_head *areas, struct io_pagetable *src,
 	return ret;
 }
 
+/* For walks of lists that may be long, most of which have one area. */
+static void pause_between(struct iopt_area *area, struct list_head *areas)
+{
+	if (!list_is_last(&area->item, areas))
+		cond_resched();
+}
+
 /**
  * iopt_free_areas() - give up areas that have no place
  * @areas: the areas
@@ -234,8 +241,8 @@ void iopt_free_areas(struct list_head *areas)
 	struct iopt_area *area, *next;
 
 	list_for_each_entry_safe(area, next, areas, item) {
+		pause_between(area, areas);
 		free_area(area);
-		cond_resched();
 	}
 }
 
@@ -278,7 +285,7 @@ static int insert_areas(struct io_pagetable *iopt, struct list_head *areas,
 		iova += length;
 		if (!insert_area(iopt, area))
 			goto err_erase;
-		cond_resched();
+		pause_between(area, areas);
 	}
 	return 0;
 
@@ -303,7 +310,7 @@ static void remove_areas(struct io_pagetable *iopt, struct list_head *areas)
 	down_write(&iopt->iova_rwsem);
 	list_for_each_entry(area, areas, item) {
 		remove_area(iopt, area);
-		cond_resched();
+		pause_between(area, areas);
 	}
 	up_write(&iopt->iova_rwsem);
 }
@@ -465,7 +472,7 @@ static int pin_areas(struct list_head *areas)
 		ret = iopt_area_pin(area);
 		if (ret)
 			return ret;
-		cond_resched();
+		pause_between(area, areas);
 	}
 	return 0;
 }
@@ -476,7 +483,7 @@ static void iopt_unpin_areas(struct list_head *areas, struct list_head *drop)
 
 	list_for_each_entry(area, areas, item) {
 		iopt_area_unpin(area, drop);
-		cond_resched();
+		pause_between(area, areas);
 	}
 }
 
@@ -518,7 +525,7 @@ static int iopt_map_areas(struct io_pagetable *iopt, struct list_head *areas)
 		ret = iopt_map_area(iopt, area);
 		if (ret)
 			goto err_unmap;
-		cond_resched();
+		pause_between(area, areas);
 	}
 	return 0;
 
@@ -688,7 +695,7 @@ static int unmap_claimed(struct io_pagetable *iopt, struct list_head *claimed)
 			break;
 		}
 		iopt_unmap_area(iopt, area);
-		cond_resched();
+		pause_between(area, claimed);
 	}
 	if (ret) {
 		list_cut_before(&unmapped, claimed, &area->item);
@@ -709,8 +716,8 @@ static unsigned long release_areas(struct list_head *areas,
 	list_for_each_entry_safe(area, next, areas, item) {
 		length += area_length(area);
 		iopt_area_unpin(area, drop);
+		pause_between(area, areas);
 		free_area(area);
-		cond_resched();
 	}
 	return length;
 }

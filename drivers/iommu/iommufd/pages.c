@@ -525,8 +525,9 @@ static void leave_extents(struct iopt_pages *pages, unsigned long first,
 
 	extent->starts--;
 	for (; extent && extent->first < end; extent = next) {
-		cond_resched();
 		next = next_extent(extent);
+		if (next)
+			cond_resched();
 		if (--extent->users)
 			continue;
 		pages->npinned -= extent->npages;
@@ -569,7 +570,8 @@ int iopt_pages_pin(struct iopt_pages *pages, unsigned long first,
 			end = extent ? min(extent->first, part.end) : part.end;
 			ret = fill_gap(pages, part.at, end);
 		}
-		cond_resched();
+		if (part.at < part.end)
+			cond_resched();
 	}
 	if (ret && part.at > first)
 		leave_extents(pages, first, part.at, &drop);

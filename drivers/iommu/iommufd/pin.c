@@ -477,7 +477,8 @@ static int pin_all(struct pinner *pinner, unsigned long first,
 			return ret;
 		first += got;
 		npages -= got;
-		cond_resched();
+		if (npages)
+			cond_resched();
 	}
 	return flush_runs(pinner);
 }
