@@ -17,6 +17,8 @@ stack_end:
 	.globl	_start
 _start:
 	movl	$stack_end, %esp
+	pushl	%ebx
+	pushl	%eax
 	call	nested
 1:	hlt
 	jmp	1b
