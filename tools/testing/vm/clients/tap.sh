@@ -28,9 +28,9 @@ check() {
 	echo "not ok $number $name"
 }
 
-# What took too long is shown too.
+# What took too long is shown too, and ended.
 # shellcheck disable=SC2086
-trap 'tail -n 60 $logs; exit 1' TERM
+trap 'tail -n 60 $logs; kill -KILL $pid; exit 1' TERM
 
 # wait_for SECONDS COMMAND...: until the command succeeds; not for longer than the
 # client, process $pid, runs.
