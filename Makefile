@@ -31,7 +31,7 @@ endif
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
-.PHONY: setup kernel headers tests demo bench check soak peer kunit style shell export check-export check-series
+.PHONY: setup kernel headers tests demo bench check soak peer kunit style docs shell export check-export check-series
 
 setup: ## install the Debian packages that are missing
 	@scripts/setup
@@ -63,8 +63,11 @@ peer: ## run the selftests of Linux 6.12's iommufd
 kunit: ## run the KUnit suites in user-mode Linux
 	@scripts/kunit
 
-style: ## checkpatch, sparse, W=1, kernel-doc and shellcheck
+style: ## checkpatch, sparse, W=1, kernel-doc, Sphinx and shellcheck
 	@scripts/style
+
+docs: ## HTML of Documentation/, in build/docs/html
+	@scripts/docs
 
 shell: ## a guest with the demo's devices; FILES="...": what it has in /t
 	@scripts/kernel
