@@ -75,10 +75,10 @@ enum {
  * @id: in: any object that an ioctl of this file made
  *
  * Ends an object and frees its id.  EBUSY, with nothing changed, while
- * something stands on it: an IOAS with a HWPT, a HWPT that is attached or the
- * parent of another, a device until it is unbound, a queue whose descriptor is
- * open, an IOAS into which a map is still faulting memory in.  Mappings do not
- * stand on an IOAS, they go with it.
+ * something uses it: an IOAS with a HWPT, a HWPT that is attached or the parent
+ * of another, a device until it is unbound, a queue whose descriptor is open, an
+ * IOAS into which a map is still faulting memory in.  Mappings do not keep an
+ * IOAS, they go with it.
  */
 struct iommu_destroy {
 	__u32 size;

@@ -61,19 +61,32 @@ static void run_example(struct run *run, const char *bdf)
 
 static bool says(struct run *run, const char *line)
 {
-	const char *at = strstr(run->said, line);
+	const char *at = run->said;
 
 	/* whole lines only */
-	return at && (at == run->said || at[-1] == '\n') &&
-	       at[strlen(line)] == '\n';
+	while ((at = strstr(at, line))) {
+		if ((at == run->said || at[-1] == '\n') &&
+		    at[strlen(line)] == '\n')
+			return true;
+		at++;
+	}
+	return false;
 }
+
+/* What it says of a device that it can have do DMA, and of no other */
+static const char *const dma_lines[] = {
+	"DMA to 0x100000 arrives",
+	"DMA to 0x1000 arrives",
+	"DMA to 0x1000 is blocked",
+};
 
 /* All that can be said of any device; twice, as nothing must be left of it. */
 static void expect_device(struct __test_metadata *_metadata, const char *name,
-			  const char *ids, const char *region)
+			  const char *ids, const char *region, bool dma)
 {
 	char line[256], node[64];
 	const char *bdf;
+	unsigned int j;
 	struct run run;
 	int i;
 
@@ -91,6 +104,13 @@ static void expect_device(struct __test_metadata *_metadata, const char *name,
 		EXPECT_TRUE(says(&run, "9 regions, 5 kinds of interrupts"));
 		EXPECT_TRUE(says(&run, region));
 		EXPECT_TRUE(says(&run, ids));
+		EXPECT_TRUE(says(&run, "in multiples of 4096 bytes"));
+		EXPECT_TRUE(says(&run, "copied to address space 4 at 0x1000"));
+		EXPECT_TRUE(says(&run, "attached to address space 4 by page table 5"));
+		EXPECT_TRUE(says(&run, "unmapped 4096 bytes at 0x100000"));
+		EXPECT_TRUE(says(&run, "unmapped 4096 bytes at 0x1000"));
+		for (j = 0; j < ARRAY_SIZE(dma_lines); j++)
+			EXPECT_EQ(dma, says(&run, dma_lines[j]));
 		EXPECT_TRUE(says(&run, "closed"));
 		if (!_metadata->passed)
 			TH_LOG("it said:\n%s", run.said);
@@ -100,13 +120,13 @@ static void expect_device(struct __test_metadata *_metadata, const char *name,
 TEST(edu)
 {
 	expect_device(_metadata, "EDU0", "vendor 1234, device 11e8",
-		      "region 0: 1048576 bytes");
+		      "region 0: 1048576 bytes", true);
 }
 
 TEST(testdev)
 {
 	expect_device(_metadata, "TESTDEV0", "vendor 1b36, device 0005",
-		      "region 0: 4096 bytes");
+		      "region 0: 4096 bytes", false);
 }
 
 /* It fails with 1 and names what failed. */
