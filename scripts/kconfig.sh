@@ -71,23 +71,24 @@ $bad
 A dependency is missing, or the option is gone from this kernel."
 }
 
-# progress NAME LOG: copies a build's output to LOG and shows how far it is; a
-# terminal gets one line that changes, anything else a line now and then.
+# progress NAME LOG [TOTAL]: copies a build's output to LOG and shows how far it is,
+# of TOTAL objects if that is known.
 progress() {
-	local n=0 line
+	local n=0 line of=${3:+ of some $3}
 
 	: >"$2"
 	while IFS= read -r line; do
 		printf '%s\n' "$line" >>"$2"
 		[[ $line =~ ^\ \ (CC|AS|LD|AR|HOSTCC)\ .*\ ([^ ]+)$ ]] || continue
 		n=$((n + 1))
-		if [[ -t 1 ]]; then
-			printf '\r\033[K%s: %d objects  %.50s' "$1" "$n" "${BASH_REMATCH[2]}"
-		elif ((n % 200 == 0)); then
-			say "$1: $n objects"
-		fi
+		report say "$1: $n$of objects, $SECONDS s  ${BASH_REMATCH[2]}"
 	done
-	[[ ! -t 1 ]] || printf '\r\033[K'
+	report_end
+}
+
+# objects_in LOG: how many a build made
+objects_in() {
+	grep -cE '^  (CC|AS|LD|AR|HOSTCC) ' "$1" || true
 }
 
 # show_errors LOG: the lines of a build that say why it failed.
