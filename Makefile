@@ -11,6 +11,7 @@ takes.check := PART
 takes.soak := SECONDS SEED
 takes.shell := FILES
 takes.export := DIR
+takes.options := CONFIG
 
 goals := $(or $(MAKECMDGOALS),help)
 given := $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$v))
@@ -31,7 +32,7 @@ endif
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
-.PHONY: setup kernel headers tests demo bench check soak peer kunit style docs shell export check-export check-series
+.PHONY: setup kernel headers tests demo bench check soak peer kunit style docs shell options export check-export check-series
 
 setup: ## install the Debian packages that are missing
 	@scripts/setup
@@ -72,6 +73,9 @@ docs: ## HTML of Documentation/, in build/docs/html
 shell: ## a guest with the demo's devices; FILES="...": what it has in /t
 	@scripts/kernel
 	@tools/testing/vm/run -s $(addprefix -f ,$(call argument,FILES))
+
+options: ## CONFIG=...: our options, for a kernel with that configuration
+	@scripts/options "$(call argument,CONFIG)"
 
 export: ## DIR=...: write a patch series for a pristine 6.1
 	@scripts/export "$(call argument,DIR)"

@@ -2,11 +2,16 @@
 # shellcheck shell=bash disable=SC2154
 # Configures kernel trees and shows their builds.  Sourced after lib.sh.
 
+# menu_files: the files with our options, as the menu in Kconfig names them.
+menu_files() {
+	sed -n "s|^source \"\(.*\)\"|$top/\1|p" "$top/Kconfig"
+}
+
 # kconfig_inputs FRAGMENT...: a sum over everything that decides on a .config.
 kconfig_inputs() {
 	{
 		cat "$build/linux.base" "$@"
-		find "$top/drivers" -name 'Kconfig*' -print0 | sort -z | xargs -0r cat
+		menu_files | xargs cat
 		grep -lsZ '^+++ .*/Kconfig' "$top"/patches/*.patch | xargs -0r cat
 	} | sha256sum | cut -d' ' -f1
 }
