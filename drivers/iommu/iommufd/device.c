@@ -573,10 +573,8 @@ static int group_reserve(struct iommufd_group *igroup,
 	list_for_each_entry_safe(region, next, &regions, list) {
 		if (region->type == IOMMU_RESV_SW_MSI)
 			msi_base = region->start;
-		if (!ret && region->type != IOMMU_RESV_DIRECT_RELAXABLE)
-			ret = iopt_reserve(&ioas->iopt, region->start,
-					   region->start + region->length - 1,
-					   igroup);
+		if (!ret)
+			ret = iopt_reserve_region(&ioas->iopt, region, igroup);
 		kfree(region);
 	}
 	if (ret)

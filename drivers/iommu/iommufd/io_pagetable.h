@@ -14,6 +14,7 @@
 
 struct file;
 struct iommu_domain;
+struct iommu_resv_region;
 struct iommufd_driver;
 struct iommufd_payers;
 struct iopt_area;
@@ -163,6 +164,8 @@ unsigned long iopt_usable_ranges(struct io_pagetable *iopt,
 				 unsigned long *alignment);
 int iopt_reserve(struct io_pagetable *iopt, unsigned long start,
 		 unsigned long last, void *owner);
+int iopt_reserve_region(struct io_pagetable *iopt,
+			const struct iommu_resv_region *region, void *owner);
 void iopt_unreserve(struct io_pagetable *iopt, void *owner);
 int iopt_reserve_unusable(struct io_pagetable *iopt,
 			  struct io_pagetable *other);

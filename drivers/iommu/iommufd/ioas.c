@@ -195,6 +195,9 @@ static int read_allowed(const struct iommu_ioas_allow_iovas *cmd,
 			return -EINTR;
 		if (copy_from_user(&range, &uptr[i], sizeof(range)))
 			return -EFAULT;
+		if (range.start > ULONG_MAX || range.last > ULONG_MAX)
+			return iommufd_refuse(IOMMUFD_REASON_NUMBER_TOO_LARGE,
+					      -EOVERFLOW);
 		ret = iopt_add_allowed(allowed, range.start, range.last);
 		if (ret)
 			return ret;

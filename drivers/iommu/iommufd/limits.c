@@ -139,6 +139,27 @@ int iopt_reserve(struct io_pagetable *iopt, unsigned long start,
 }
 
 /**
+ * iopt_reserve_region() - keep a region that a device reserves from being
+ *	mapped
+ * @iopt: the address space
+ * @region: the region; nothing is done when it may be mapped all the same
+ * @owner: what iopt_unreserve() finds it by
+ *
+ * Context: as iopt_reserve().
+ * Return: as iopt_reserve().
+ */
+int iopt_reserve_region(struct io_pagetable *iopt,
+			const struct iommu_resv_region *region, void *owner)
+{
+	/* Of 32 bits, addresses of what may have more. */
+	u64 start = region->start, last = start + region->length - 1;
+
+	if (region->type == IOMMU_RESV_DIRECT_RELAXABLE || start > ULONG_MAX)
+		return 0;
+	return iopt_reserve(iopt, start, min_t(u64, last, ULONG_MAX), owner);
+}
+
+/**
  * iopt_unreserve() - give back all that was reserved for an owner
  * @iopt: the address space
  * @owner: the owner

@@ -207,10 +207,8 @@ static int reserve_regions(struct io_pagetable *iopt, struct iommu_group *group)
 
 	ret = iommu_get_group_resv_regions(group, &regions);
 	list_for_each_entry_safe(region, next, &regions, list) {
-		if (!ret && region->type != IOMMU_RESV_DIRECT_RELAXABLE)
-			ret = iopt_reserve(iopt, region->start,
-					   region->start + region->length - 1,
-					   NULL);
+		if (!ret)
+			ret = iopt_reserve_region(iopt, region, NULL);
 		kfree(region);
 	}
 	return ret;
