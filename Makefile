@@ -8,6 +8,7 @@ MAKEFLAGS += --no-print-directory
 takes.kernel := DEBUG
 takes.bench := PROFILE
 takes.check := PART
+takes.check-configs := NAME
 takes.soak := SECONDS SEED
 takes.shell := FILES
 takes.export := DIR
@@ -32,7 +33,7 @@ endif
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
-.PHONY: setup kernel headers tests demo bench check soak peer kunit style docs shell options export check-export check-series
+.PHONY: setup kernel headers tests demo bench check soak peer kunit style docs shell options export check-configs check-export check-series check-long
 
 setup: ## install the Debian packages that are missing
 	@scripts/setup
@@ -80,8 +81,14 @@ options: ## CONFIG=...: our options, for a kernel with that configuration
 export: ## DIR=...: write a patch series for a pristine 6.1
 	@scripts/export "$(call argument,DIR)"
 
+check-configs: ## compile in Debian's configurations; NAME="...": in others
+	@scripts/check-configs $(call argument,NAME)
+
 check-export: ## build the exported series on a pristine 6.1 as modules
 	@scripts/check-export
 
 check-series: ## compile each step of the exported series
 	@scripts/check-series
+
+check-long: ## what make check has no time for
+	@scripts/check long
