@@ -152,6 +152,45 @@ TEST_F(irq, intx_level)
 	EXPECT_EQ(1, eventfd_wait(self->event, TIMEOUT));
 }
 
+#define NOINTXMASK	"/sys/module/vfio_pci/parameters/nointxmask"
+
+/*
+ * Two devices share a line, unless vfio-pci was told not to rely on what masks a
+ * device's own INTx: the line is masked then, and the second device is EBUSY.
+ */
+TEST_F(irq, intx_line)
+{
+	uint32_t line, other_line;
+	char nointxmask[8];
+	struct vdev other;
+	int event = eventfd(0, EFD_CLOEXEC), busy;
+
+	ASSERT_LE(0, event);
+	vdev_bind(_metadata, &other, "NIC0", self->iommufd);
+	ASSERT_EQ(0, pci_attr(self->vdev.bdf, "irq", &line));
+	ASSERT_EQ(0, pci_attr(other.bdf, "irq", &other_line));
+	ASSERT_EQ(line, other_line);
+	ASSERT_EQ(0, sysfs_read(NOINTXMASK, nointxmask, sizeof(nointxmask)));
+	busy = nointxmask[0] == 'Y' ? -EBUSY : 0;
+
+	ASSERT_EQ(0, vfio_irq_enable(self->vdev.fd, VFIO_PCI_INTX_IRQ_INDEX,
+				     &self->event, 1));
+	ASSERT_EQ(busy, vfio_irq_enable(other.fd, VFIO_PCI_INTX_IRQ_INDEX,
+					&event, 1));
+	edu_irq_raise(&self->edu, 1);
+	EXPECT_EQ(1, eventfd_wait(self->event, TIMEOUT));
+	EXPECT_EQ(-ETIMEDOUT, eventfd_wait(event, QUIET));
+	edu_irq_ack(&self->edu, 1);
+
+	ASSERT_EQ(0, vfio_irq_disable(self->vdev.fd, VFIO_PCI_INTX_IRQ_INDEX));
+	EXPECT_EQ(0, vfio_irq_enable(other.fd, VFIO_PCI_INTX_IRQ_INDEX, &event,
+				     1));
+	EXPECT_EQ(busy, vfio_irq_enable(self->vdev.fd, VFIO_PCI_INTX_IRQ_INDEX,
+					&self->event, 1));
+	EXPECT_EQ(0, close(other.fd));
+	close(event);
+}
+
 /* Who asks for it gets the event without the device. */
 TEST_F(irq, trigger)
 {
