@@ -3,12 +3,16 @@
  * iommu=pt: what a device does for the kernel is not translated, so that it
  * reaches all of memory; what it does for user space is.
  *
- *   kernel's driver ---> bound ---> attached ---> detached
- *      identity         nothing    what is mapped   nothing
+ *   kernel's driver ---> bound ---> attached ---> detached ---> kernel's driver
+ *      identity         nothing    what is mapped   nothing         identity
  */
 #include "iommufd_utils.h"
+#include "mdev.h"
+#include "nvme.h"
 
 #define IOVA		(16 * MB)
+#define LENGTH		(MB / 4)
+#define MAX_DISKS	8
 
 /* Is this the default domain of the device's group? */
 static bool is_identity(const char *bdf)
@@ -77,6 +81,113 @@ TEST_F(identity, physical_addresses)
 	ASSERT_EQ(0, vfio_detach(edu.dev));
 	EXPECT_TRUE(dma_is_blocked(&edu, mem, at));
 	teardown_edu(&edu);
+}
+
+/* How a disk goes back to the kernel's driver */
+FIXTURE(disk)
+{
+	const char *bdf;
+	char *kernel, *user;	/* what is read */
+};
+
+FIXTURE_VARIANT(disk)
+{
+	bool detach;
+};
+
+FIXTURE_VARIANT_ADD(disk, detached) { .detach = true };
+FIXTURE_VARIANT_ADD(disk, attached) { .detach = false };
+
+FIXTURE_SETUP(disk)
+{
+	self->bdf = REQUIRE_DEVICE("NVME0");
+	REQUIRE_IOMMU();
+	ASSERT_TRUE(is_identity(self->bdf))
+		TH_LOG("iommu=pt is missing");
+	ASSERT_EQ(0, module_load("/t/nvme-core.ko"));
+	ASSERT_EQ(0, module_load("/t/nvme.ko"));
+	self->kernel = alloc_memory(LENGTH);
+	self->user = alloc_memory(NVME_MEM_SIZE);
+	ASSERT_NE(NULL, self->kernel);
+	ASSERT_NE(NULL, self->user);
+}
+
+FIXTURE_TEARDOWN(disk)
+{
+	EXPECT_EQ(0, pci_bind_driver(self->bdf, "vfio-pci"));
+	EXPECT_EQ(0, module_unload("nvme"));
+	EXPECT_EQ(0, module_unload("nvme_core"));
+}
+
+/* The disk's node, once its driver has found it; no other one has a disk. */
+static int disk_open(void)
+{
+	char path[32];
+	int fd, i, j;
+
+	for (i = 0; i < 600; i++) {
+		for (j = 0; j < MAX_DISKS; j++) {
+			snprintf(path, sizeof(path), "/dev/nvme%dn1", j);
+			fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+			if (fd >= 0)
+				return fd;
+		}
+		usleep(100000);
+	}
+	return -ETIMEDOUT;
+}
+
+/* The device's DMA goes to the caller's own pages. */
+static int read_by_kernel(const char *bdf, char *mem)
+{
+	int rc = pci_bind_driver(bdf, "nvme"), fd;
+
+	if (rc)
+		return rc;
+	fd = disk_open();
+	if (fd < 0)
+		return fd;
+	memset(mem, 0, LENGTH);
+	rc = read(fd, mem, LENGTH) == LENGTH ? 0 : -EIO;
+	close(fd);
+	return rc;
+}
+
+#define READ_BY_USER() do {						\
+	int __iommufd = iommu_open();					\
+	struct nvme __nvme;						\
+	struct vdev __vdev;						\
+	uint32_t __pt;							\
+									\
+	ASSERT_LE(0, __iommufd);					\
+	vdev_bind(_metadata, &__vdev, "NVME0", __iommufd);		\
+	ASSERT_EQ(0, ioas_alloc(__iommufd, &__pt));			\
+	ASSERT_EQ(0, ioas_map(__iommufd, __pt, self->user,		\
+			      NVME_MEM_SIZE, IOVA, IOMMU_MAP_RW));	\
+	ASSERT_EQ(0, vfio_attach(__vdev.fd, &__pt));			\
+	ASSERT_EQ(0, nvme_open(&__nvme, __vdev.fd, self->user, IOVA));	\
+	ASSERT_EQ(0, nvme_read(&__nvme, 0,				\
+			       LENGTH / __nvme.block_size));		\
+	EXPECT_EQ(0, memcmp(self->kernel, nvme_data(&__nvme), LENGTH));	\
+	nvme_close(&__nvme);						\
+	if (variant->detach)						\
+		ASSERT_EQ(0, vfio_detach(__vdev.fd));			\
+	close(__vdev.fd);						\
+	close(__iommufd);						\
+} while (0)
+
+/* The kernel's driver reads the disk before and after user space's. */
+TEST_F(disk, back_and_forth)
+{
+	int i;
+
+	ASSERT_EQ(0, read_by_kernel(self->bdf, self->kernel));
+	for (i = 0; i < 2; i++) {
+		READ_BY_USER();
+		ASSERT_EQ(0, read_by_kernel(self->bdf, self->kernel));
+		EXPECT_EQ(0, memcmp(self->kernel,
+				    self->user + NVME_CONTROL_SIZE, LENGTH));
+	}
 }
 
 TEST_HARNESS_MAIN
