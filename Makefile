@@ -59,8 +59,8 @@ check: ## run every test; PART="vtd host ...": some; the last line is the sum
 soak: ## everything at random at once; SECONDS=600, SEED=...
 	@scripts/soak "$(call argument,SECONDS)" "$(call argument,SEED)"
 
-peer: ## run the selftests of Linux 6.12's iommufd
-	@scripts/check peer
+peer: ## run the selftests of Linux 6.12's iommufd and of the newest one's VFIO
+	@scripts/check peer peer-vfio
 
 kunit: ## run the KUnit suites in user-mode Linux
 	@scripts/kunit
