@@ -485,6 +485,7 @@ static void unpin_parts(struct io_pagetable *iopt, unsigned long start,
 		iopt_used_part(iopt, start, end - 1, &part);
 		iopt_pages_unpin(part.pages, part_first(&part),
 				 part_npages(&part), drop);
+		cond_resched();
 	}
 }
 
@@ -508,6 +509,7 @@ static int pin_parts(struct io_pagetable *iopt, unsigned long start,
 		list_pages(&part, out_pages);
 		out_pages += part_npages(&part);
 		at += part.length;
+		cond_resched();
 	} while (at - 1 != last);
 	return 0;
 }

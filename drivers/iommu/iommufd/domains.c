@@ -459,6 +459,7 @@ int iopt_pin_areas(struct io_pagetable *iopt)
 		iopt_pages_put(wanted.pages);
 		if (wanted.last == ULONG_MAX)
 			break;
+		cond_resched();
 	}
 	iopt_pins_drop(&drop);
 	return ret;
@@ -491,9 +492,11 @@ static void domain_unpin_areas(struct io_pagetable *iopt,
 	lockdep_assert_held_write(&iopt->domains_rwsem);
 
 	down_write(&iopt->iova_rwsem);
-	for (area = any_area(iopt); area; area = area_after(area))
+	for (area = any_area(iopt); area; area = area_after(area)) {
 		if (in_domains(area))
 			iopt_area_unpin(area, drop);
+		cond_resched();
+	}
 	up_write(&iopt->iova_rwsem);
 }
 
@@ -524,6 +527,7 @@ static void unmap_areas(struct io_pagetable *iopt, struct iopt_domain *domain,
 			break;
 		if (in_domains(area))
 			domain_unmap(domain, area);
+		cond_resched();
 	}
 }
 
@@ -541,6 +545,7 @@ static int domain_map_areas(struct io_pagetable *iopt,
 			unmap_areas(iopt, domain, area);
 			break;
 		}
+		cond_resched();
 	}
 	up_read(&iopt->iova_rwsem);
 	return ret;

@@ -151,10 +151,11 @@ int iopt_reserve(struct io_pagetable *iopt, unsigned long start,
 int iopt_reserve_region(struct io_pagetable *iopt,
 			const struct iommu_resv_region *region, void *owner)
 {
-	/* Of 32 bits, addresses of what may have more. */
+	/* Where an IOVA has 32 bits, a region may lie above them. */
 	u64 start = region->start, last = start + region->length - 1;
 
-	if (region->type == IOMMU_RESV_DIRECT_RELAXABLE || start > ULONG_MAX)
+	if (region->type == IOMMU_RESV_DIRECT_RELAXABLE || !region->length ||
+	    start > ULONG_MAX)
 		return 0;
 	return iopt_reserve(iopt, start, min_t(u64, last, ULONG_MAX), owner);
 }
