@@ -5,7 +5,8 @@
 set -euo pipefail
 export LC_ALL=C
 
-top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# as make names it in what compilers say
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 build=$top/build
 linux=$build/linux
 self=$(basename "$0")
