@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What depends on the machine's IOMMU: none at all, or one that does not
- * isolate the devices' MSIs; and on the kernel's configuration: with groups or
+ * isolate the devices' MSIs; which page tables VT-d has; and on the kernel's configuration: with groups or
  * without, with VFIO's own containers or without.
  */
 #include <dirent.h>
@@ -92,6 +92,47 @@ TEST(safe_interrupts)
 	ASSERT_LE(0, iommufd);
 	ASSERT_EQ(0, sysfs_write(UNSAFE_INTERRUPTS, "N"));
 	vdev_bind(_metadata, &vdev, "EDU0", iommufd);
+}
+
+#define ECAP_SMTS	(1ULL << 43)	/* scalable mode */
+#define ECAP_SLTS	(1ULL << 46)	/* in which there are second-level tables */
+#define ECAP_FLTS	(1ULL << 47)	/* and first-level ones */
+
+/*
+ * The machine says which page tables VT-d has in scalable mode, and that it is in
+ * that.  A fault tells those of the first level from all others.
+ */
+TEST(vtd_tables)
+{
+	const char *tables = getenv("tables") ?: "legacy";
+	bool first = !strcmp(tables, "first");
+	bool second = !strcmp(tables, "second");
+	uint64_t wanted = (first ? ECAP_SMTS | ECAP_FLTS : 0) |
+			  (second ? ECAP_SMTS | ECAP_SLTS : 0);
+	int klog = klog_open(), iommufd = iommu_open();
+	char path[PCI_PATH_MAX], text[512];
+	struct vdev vdev;
+	struct edu edu;
+	uint64_t ecap;
+	uint32_t pt;
+
+	REQUIRE_IOMMU();
+	if (!iommu_is("vtd"))
+		SKIP_TEST("this machine has no VT-d");
+	edu_bind(_metadata, &vdev, &edu, "EDU0", iommufd);
+	snprintf(path, sizeof(path),
+		 "/sys/bus/pci/devices/%s/iommu/intel-iommu/ecap", vdev.bdf);
+	ASSERT_EQ(0, sysfs_read(path, text, sizeof(text)));
+	ecap = strtoull(text, NULL, 16);
+	EXPECT_EQ(wanted, ecap & (ECAP_SMTS | ECAP_SLTS | ECAP_FLTS));
+	ASSERT_EQ(0, sysfs_read("/proc/cmdline", text, sizeof(text)));
+	EXPECT_EQ(first || second, !!strstr(text, "sm_on"));
+
+	ASSERT_EQ(0, ioas_alloc(iommufd, &pt));
+	ASSERT_EQ(0, vfio_attach(vdev.fd, &pt));
+	ASSERT_EQ(0, edu_wait_fault(&edu, PAGE, klog, vdev.bdf, text,
+				    sizeof(text)));
+	EXPECT_EQ(first, !!strstr(text, "first-level")) TH_LOG("%s", text);
 }
 
 static bool variant_is(const char *name)

@@ -4,6 +4,8 @@
  * environment which IOMMU there is and which devices may be used:
  *
  *   topology          vtd, amd, virtio or none
+ *   tables            first or second: the page tables of a VT-d that is in scalable
+ *                     mode; not set for another
  *   TESTDEV0          a pci-testdev, for tests that any device serves
  *   EDU0, EDU1        edu devices, each in a group of its own
  *   EDU_MF0, EDU_MF1  two functions of an edu on the root bus, in one group
