@@ -33,20 +33,22 @@ archive_open() {
 # archive_unpack PACKAGE: its newest version is below root then; or an earlier one,
 # when the archive is not reached
 archive_unpack() {
-	local package=$1 version had deb
+	local package=$1 version had deb why
 
 	had=$(cat "$archive/$package.version" 2>/dev/null) || had=''
 	version=$(apt-cache madison "$package" 2>/dev/null |
 		awk '$NF == "Packages" { print $3; exit }')
 	[[ $version || $had ]] ||
-		not_there "the archive has no $package, or is not reached: $(tail -n 1 "$archive/update.log")"
+		not_there "the archive has no $package, or is not reached:" \
+			"$(tail -n 1 "$archive/update.log")"
 	[[ $version && $version != "$had" ]] || return 0
 
+	why="$package $version could not be had"
 	rm -f "$archive/debs/"*
 	(cd "$archive/debs" && apt-get download -q "$package=$version") \
 		>"$archive/log" 2>&1 </dev/null || {
-		[[ $had ]] || not_there "$package $version could not be had: $(tail -n 1 "$archive/log")"
-		warn "$package $version could not be had, $had is used"
+		[[ $had ]] || not_there "$why: $(tail -n 1 "$archive/log")"
+		warn "$why, $had is used"
 		return 0
 	}
 	say "unpacking $package $version" >&2

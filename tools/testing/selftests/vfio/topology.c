@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What depends on the machine's IOMMU: none at all, or one that does not
- * isolate the devices' MSIs; which page tables VT-d has; and on the kernel's configuration: with groups or
- * without, with VFIO's own containers or without.
+ * isolate the devices' MSIs; which page tables VT-d has; and on the kernel's
+ * configuration: with groups or without, with VFIO's own containers or without.
  */
 #include <dirent.h>
 #include <sys/stat.h>
@@ -94,9 +94,9 @@ TEST(safe_interrupts)
 	vdev_bind(_metadata, &vdev, "EDU0", iommufd);
 }
 
-#define ECAP_SMTS	(1ULL << 43)	/* scalable mode */
-#define ECAP_SLTS	(1ULL << 46)	/* in which there are second-level tables */
-#define ECAP_FLTS	(1ULL << 47)	/* and first-level ones */
+#define ECAP_SMTS	0x080000000000ULL	/* scalable mode */
+#define ECAP_SLTS	0x400000000000ULL	/* in which there are second-level tables */
+#define ECAP_FLTS	0x800000000000ULL	/* and first-level ones */
 
 /*
  * The machine says which page tables VT-d has in scalable mode, and that it is in
