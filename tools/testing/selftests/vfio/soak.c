@@ -48,7 +48,7 @@
 #define NR_TASKS	(NR_USERS * NR_THREADS + NR_MACHINE)
 #define MACHINE		NR_USERS	/* the number of its process */
 #define STUCK		120		/* seconds without progress */
-#define PATIENCE	420		/* more, for what has not succeeded yet */
+#define PATIENCE	600		/* more, for what has not succeeded yet */
 #define MAX_SLOTS	4		/* files of a kind in a process */
 #define NR_IDS		2		/* objects of a kind in an iommufd */
 #define ARENA		(4 * HUGE)	/* bytes that a user maps some of */
